@@ -1,0 +1,1 @@
+"""A Jupyter-first research environment for lithium battery anodes and their interphases."""

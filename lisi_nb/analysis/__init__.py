@@ -1,0 +1,1 @@
+"""Arrays in, records out; nothing here opens a file."""

@@ -1,0 +1,1 @@
+"""Run LAMMPS: input text, run folders, worker, launch, devices, doctor."""

@@ -1,0 +1,141 @@
+"""Run LAMMPS in a folder as a child process: the one place that builds its command and environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import read
+from ase.io.lammpsdata import write_lammps_data
+
+from lisi_nb.engine import parse
+from lisi_nb.engine.devices import Device
+from lisi_nb.engine.lammps import DATA_FILE, FINAL_DATA, TYPES, Segment, input_text
+from lisi_nb.errors import RunFailed
+
+# What LAMMPS or DeePMD says -> what a user can do about it.
+ADVICE = {
+    "Lost atoms": "Atoms left the cell: the time step is too long or the start overlaps. Halve timestep_fs.",
+    "Non-numeric": "The forces blew up. Halve timestep_fs; look whether the model deviation is high.",
+    "Out of range atoms": "Atoms moved too far between neighbour lists. Halve timestep_fs.",
+    "Unrecognized pair style 'deepmd'": "This LAMMPS lacks the DeePMD plugin. `make setup` installs the right one.",
+    "RESOURCE_EXHAUSTED": "The GPU is out of memory. Use fewer atoms, another GPU, or device='cpu'.",
+    "out of memory": "Memory is exhausted. Use fewer atoms or another device.",
+    "bad_alloc": "Memory is exhausted. Use fewer atoms or another device.",
+    "No space left": "The disk is full. Remove old runs under data/runs.",
+}
+
+NOISE = ("libcudart", "oneDNN", "absl::")  # said by TensorFlow on every CPU run; no concern of a user
+
+
+def executable(name: str) -> str:
+    """Path of a program of this Python environment (``lmp``, ``mpiexec``, ``dp``)."""
+    path = Path(sys.executable).with_name(name)
+    if not path.exists():
+        raise FileNotFoundError(f"{name} is not installed beside {sys.executable}. Run `make setup`.")
+    return str(path)
+
+
+def command(device: Device, input_file: str) -> list[str]:
+    """The LAMMPS command line for a device."""
+    ranks = [executable("mpiexec"), "-n", str(device.ranks)] if device.ranks > 1 else []
+    return [*ranks, executable("lmp"), "-in", input_file, "-log", "log.lammps", "-screen", "none"]
+
+
+def environment(device: Device) -> dict[str, str]:
+    """Environment of LAMMPS: one thread per rank, the chosen GPU only, quiet TensorFlow."""
+    return os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "DP_INTRA_OP_PARALLELISM_THREADS": "1",
+        "DP_INTER_OP_PARALLELISM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": device.cuda_visible if device.kind == "gpu" else "",
+    }
+
+
+def write_data(atoms: Atoms, path: Path) -> None:
+    """Write a LAMMPS data file with the types in the order of `TYPES`."""
+    unknown = sorted(set(atoms.get_chemical_symbols()) - set(TYPES))
+    if unknown:
+        raise ValueError(f"The structure contains {unknown}; the types here are {TYPES}.")
+    plain = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    if not np.allclose(plain.cell.array, np.diag(plain.cell.lengths()), atol=1e-6):
+        raise ValueError(f"The cell is not orthogonal along x, y, z: {plain.cell.array.round(3).tolist()} A.")
+    write_lammps_data(path, plain, specorder=list(TYPES), atom_style="atomic", masses=True)
+
+
+def read_final(folder: Path) -> Atoms:
+    """Last structure of a run, wrapped, with the atoms in their original order."""
+    symbols = {1: "Li", 2: "Si"}
+    numbers = {k: Atoms(v).numbers[0] for k, v in symbols.items()}
+    atoms = read(folder / FINAL_DATA, format="lammps-data", atom_style="atomic", Z_of_type=numbers, sort_by_id=True)
+    assert isinstance(atoms, Atoms)
+    return atoms
+
+
+def failure(folder: Path, code: int) -> str:
+    """LAMMPS's own message, its last lines, and what to do."""
+    screen = [f for f in (folder / "log.lammps", folder / "stdout.txt") if f.exists()]
+    said = next((found[0] for f in screen if (found := parse.errors(f))), f"LAMMPS ended with code {code}")
+    text = "\n".join(f.read_text(errors="replace") for f in screen)
+    advice = next((tip for words, tip in ADVICE.items() if words.lower() in text.lower()), "")
+    lines = (line for line in text.splitlines() if line.strip() and not line.startswith("-----"))
+    tail = [line for line in lines if not any(word in line for word in NOISE)][-8:]
+    remedy = advice or "Read log.lammps and stdout.txt in the run folder; `lisi-nb doctor` checks the installation."
+    return f"{said}\nWhat to do: {remedy}\nLast lines:\n  " + "\n  ".join(tail)
+
+
+def prepare(folder: Path, atoms: Atoms, segment: Segment, models: list[Path], input_file: str = "in.lmp") -> None:
+    """Write what LAMMPS reads: data file, input, and links to the models in ``potential/``."""
+    from lisi_nb.structures.interfaces import BOTTOM_TAG
+
+    folder.mkdir(parents=True, exist_ok=True)
+    links = folder / "potential"
+    links.mkdir(exist_ok=True)
+    names = []
+    for k, model in enumerate(models):
+        link = links / f"member{k}{model.suffix}"
+        if not link.exists():
+            link.symlink_to(os.path.relpath(model, links))
+        names.append(f"potential/{link.name}")
+    write_data(atoms, folder / DATA_FILE)
+    bottom = [int(i) + 1 for i in np.flatnonzero(atoms.get_tags() == BOTTOM_TAG)]
+    (folder / input_file).write_text(input_text(segment, names, bottom))
+
+
+def run_blocking(
+    folder: Path,
+    atoms: Atoms,
+    segment: Segment,
+    models: list[Path],
+    device: Device,
+    progress: Callable[[int, int], None] | None = None,
+) -> Atoms:
+    """Run a segment to its end in `folder` and return the last structure; raise `RunFailed` otherwise.
+
+    For short runs that build something (a melt, a probe). Studies go through `lisi_nb.engine.launch`.
+    """
+    prepare(folder, atoms, segment, models)
+    with (folder / "stdout.txt").open("w") as screen:
+        process = subprocess.Popen(
+            command(device, "in.lmp"), cwd=folder, env=environment(device), stdout=screen, stderr=subprocess.STDOUT
+        )
+        try:
+            while process.poll() is None:
+                time.sleep(0.2)
+                thermo = parse.thermo(folder / "log.lammps")
+                if progress and "Step" in thermo:
+                    progress(int(thermo["Step"][-1]), segment.n_steps)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(10)
+    if process.returncode != 0 or not (folder / FINAL_DATA).exists():
+        raise RunFailed(failure(folder, process.returncode))
+    return read_final(folder)

@@ -1,0 +1,180 @@
+"""LAMMPS input as text, in named blocks. Nothing here starts a process or opens a file.
+
+Every command lisi_nb ever sends to LAMMPS is in this file. Units are LAMMPS ``metal``: A, ps, eV, K, bar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lisi_nb.errors import check_choice, check_range
+
+TYPES = ("Li", "Si")  # LAMMPS types 1, 2: the one order in data files, pair_coeff and trajectories
+BOTTOM_MODES = ("free", "fixed", "tethered")
+DATA_FILE, FINAL_DATA, RESTART = "data.lmp", "final.data", "final.restart"
+TRAJECTORY, DEVIATION, STOP_REQUEST = "traj.0.bin", "model_devi.out", "stop.request"
+DUMP_COLUMNS = ("id", "type", "xu", "yu", "zu")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of MD: `n_steps` from `start_K` to `stop_K`; with `pressure_bar`, the cell relaxes in z."""
+
+    n_steps: int
+    start_K: float
+    stop_K: float
+    pressure_bar: float | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One LAMMPS run: what is integrated, for how long, held by what, and what is written.
+
+    Attributes
+    ----------
+    stages : tuple of Stage
+        Run one after the other on one time axis.
+    timestep_fs, damping_ps : float
+        Time step, and thermostat relaxation time (Nose-Hoover).
+    seed : int
+        Seed of the initial velocities.
+    dump_every, thermo_every, deviation_every : int
+        Steps between frames, thermo lines and ensemble deviations.
+    bottom : str
+        ``"free"``, ``"fixed"`` or ``"tethered"`` (harmonic, `tether_eV_A2`) for atoms of the bottom group.
+    walls : bool
+        Reflecting walls at both ends of z, so that evaporated lithium cannot reach the back of the slab.
+    """
+
+    stages: tuple[Stage, ...]
+    timestep_fs: float = 1.0
+    seed: int = 1
+    damping_ps: float = 0.1
+    dump_every: int = 100
+    thermo_every: int = 100
+    deviation_every: int = 100
+    bottom: str = "free"
+    tether_eV_A2: float = 2.0
+    walls: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("bottom", self.bottom, BOTTOM_MODES)
+        check_range("timestep_fs", self.timestep_fs, 0.05, 5.0, "fs")
+        check_range("seed", self.seed, 1, 900_000_000)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of all stages together."""
+        return sum(stage.n_steps for stage in self.stages)
+
+    def shortened(self, n_steps: int) -> Segment:
+        """The same segment cut to its first `n_steps` steps."""
+        stages, left = [], n_steps
+        for stage in self.stages:
+            if left > 0:
+                stages.append(replace(stage, n_steps=min(stage.n_steps, left)))
+                left -= stage.n_steps
+        return replace(self, stages=tuple(stages))
+
+
+def header(segment: Segment) -> str:
+    """Units, periodicity and structure."""
+    boundary = "p p f" if segment.walls else "p p p"
+    return f"units metal\natom_style atomic\natom_modify map yes\nboundary {boundary}\nread_data {DATA_FILE}\n"
+
+
+def potential(models: list[str], deviation_every: int) -> str:
+    """DeePMD pair style: the first model drives, all of them give the force deviation."""
+    out = f" out_freq {deviation_every} out_file {DEVIATION}" if len(models) > 1 else ""
+    return f"pair_style deepmd {' '.join(models)}{out}\npair_coeff * * {' '.join(TYPES)}\nneighbor 1.0 bin\n"
+
+
+def output(segment: Segment) -> str:
+    """Thermo lines (flushed, so that a reader can follow) and the binary trajectory, sorted by atom."""
+    lines = [
+        f"thermo {segment.thermo_every}",
+        "thermo_style custom step temp pe ke etotal press pzz lz cpu",
+        "compute mobile_T mobile temp",
+        "thermo_modify temp mobile_T flush yes lost error",
+    ]
+    if segment.dump_every:
+        lines += [
+            f"dump trajectory all custom {segment.dump_every} {TRAJECTORY} {' '.join(DUMP_COLUMNS)}",
+            "dump_modify trajectory sort id flush yes",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def hold(segment: Segment, bottom_ids: list[int]) -> str:
+    """The group that moves, and how the bottom layers and the ends of the cell are held."""
+    lines = ["group mobile union all"]
+    if segment.bottom != "free" and bottom_ids:
+        ids = " ".join(_ranges(bottom_ids))
+        lines = [f"group bottom id {ids}", "group mobile subtract all bottom"]
+        if segment.bottom == "fixed":
+            lines += ["velocity bottom set 0.0 0.0 0.0", "fix hold bottom setforce 0.0 0.0 0.0"]
+        else:
+            lines = [
+                f"group bottom id {ids}",
+                "group mobile union all",
+                f"fix hold bottom spring/self {segment.tether_eV_A2}",
+            ]
+    if segment.walls:
+        lines.append("fix walls all wall/reflect zlo EDGE zhi EDGE")
+    return "\n".join(lines) + "\n"
+
+
+def velocities(segment: Segment) -> str:
+    """Gaussian velocities at the first temperature, without net momentum."""
+    return f"velocity mobile create {segment.stages[0].start_K} {segment.seed} mom yes rot no dist gaussian\n"
+
+
+def halt() -> str:
+    """Stop cleanly, keeping every file, once the stop request appears."""
+    return f"variable stop equal is_file({STOP_REQUEST})\nfix stop all halt 20 v_stop > 0.5 error soft message no\n"
+
+
+def stages(segment: Segment) -> str:
+    """The runs themselves: Nose-Hoover in the mobile group, optionally with pressure along z."""
+    free_momentum = segment.bottom == "free"
+    text = f"timestep {segment.timestep_fs / 1000:g}\nreset_timestep 0\n"
+    for stage in segment.stages:
+        temperature = f"temp {stage.start_K:g} {stage.stop_K:g} {segment.damping_ps:g}"
+        if stage.pressure_bar is None:
+            text += f"fix integrate mobile nvt {temperature}\n"
+        else:
+            text += f"fix integrate mobile npt {temperature} z {stage.pressure_bar:g} {stage.pressure_bar:g} 0.5\n"
+        text += "fix drift mobile momentum 100 linear 1 1 1\n" if free_momentum else ""
+        text += f"run {stage.n_steps}\nunfix integrate\n" + ("unfix drift\n" if free_momentum else "")
+    return text
+
+
+def final() -> str:
+    """Last structure and restart file, written also after a requested stop."""
+    return f"write_data {FINAL_DATA} nocoeff\nwrite_restart {RESTART}\n"
+
+
+def input_text(segment: Segment, models: list[str], bottom_ids: list[int] | None = None) -> str:
+    """The whole LAMMPS input of a segment, block by block."""
+    blocks = {
+        "structure": header(segment),
+        "potential": potential(models, segment.deviation_every),
+        "held atoms": hold(segment, bottom_ids or []),
+        "velocities": velocities(segment),
+        "output": output(segment),
+        "stop on request": halt(),
+        "molecular dynamics": stages(segment),
+        "final state": final(),
+    }
+    return "\n".join(f"# {name}\n{text}" for name, text in blocks.items())
+
+
+def _ranges(ids: list[int]) -> list[str]:
+    """Sorted ids as LAMMPS ranges: [1,2,3,7] -> ['1:3', '7']."""
+    out: list[list[int]] = []
+    for i in sorted(ids):
+        if out and i == out[-1][1] + 1:
+            out[-1][1] = i
+        else:
+            out.append([i, i])
+    return [f"{a}:{b}" if b > a else f"{a}" for a, b in out]

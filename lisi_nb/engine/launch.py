@@ -1,0 +1,168 @@
+"""Prepare, start, follow and stop runs on this machine. A study is an argument; none is imported here."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from lisi_nb import paths, potentials
+from lisi_nb.engine import devices, execute, versions
+from lisi_nb.engine import run as runs
+from lisi_nb.engine.run import ENDED, FORMAT, Run
+from lisi_nb.errors import RunFailed
+from lisi_nb.params import Params
+from lisi_nb.potentials.compressed import sha256
+
+Progress = Callable[[str, int, int], None]
+
+
+def prepare(
+    study: ModuleType,
+    params: Params,
+    label: str = "run",
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Run:
+    """Return the run of `study` with these parameters: the one that exists, or a new prepared folder.
+
+    Parameters
+    ----------
+    study : module
+        Has ``NAME``, ``build(params, progress)`` and ``plan(params, history)``.
+    params : Params
+        Every input, seed and potential included.
+    label : str
+        First part of the folder name; it does not change what is computed.
+    device : str
+        ``auto``, ``cpu`` or ``gpu``.
+    progress : callable, optional
+        Called with (what, step, steps) while structures are made.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        A bad parameter, potential or label; nothing is written.
+    """
+    runs.check_label(label)
+    potential = potentials.get(params.potential)  # type: ignore[attr-defined]
+    digest = runs.identity(study.NAME, params.to_dict(), potential.sha256)
+    existing = runs.by_hash(study.NAME, digest)
+    if existing is not None:
+        return existing
+    models = potential.models()
+    where = devices.choose(device)
+    atoms = study.build(params, progress)
+    potential.check(set(atoms.get_chemical_symbols()), potential.card["validity"]["temperature_K"][0])
+    segment = study.plan(params, ())
+    folder = paths.runs() / study.NAME / f"{label}-{digest[:8]}"
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        execute.prepare(draft, atoms, segment, models)
+        manifest = {
+            "format": FORMAT,
+            "study": study.NAME,
+            "label": label,
+            "identity": digest,
+            "params": params.described(),
+            "potential": {"name": potential.name, "members": potential.card["members"]},
+            "structure": {
+                "sha256": sha256(draft / "data.lmp"),
+                "n_atoms": len(atoms),
+                "formula": atoms.get_chemical_formula(),
+                "cell_A": [round(float(x), 4) for x in atoms.cell.lengths()],
+                "report": str(atoms.info.get("report", "")),
+                "warnings": list(atoms.info.get("warnings", [])),
+            },
+            "seed": segment.seed,
+            "n_steps": segment.n_steps,
+            "timestep_fs": segment.timestep_fs,
+            "device": dataclasses.asdict(where),
+            "command": [Path(word).name if "/" in word else word for word in execute.command(where, "in.lmp")],
+            "versions": versions.installed(),
+        }
+        runs.create(draft, manifest, segment.n_steps)
+        draft.rename(folder)
+    except OSError:
+        if (existing := runs.by_hash(study.NAME, digest)) is None:  # else another process prepared it meanwhile
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return existing or Run(folder)
+
+
+def start(run: Run, again: bool = False) -> Run:
+    """Start a prepared run as a detached worker and return at once.
+
+    A run that is running or finished is left alone: it is followed or read, not repeated. One that failed,
+    was stopped or interrupted starts over only with `again`; its files move to ``previous-N/``.
+    """
+    state = run.status()["state"]
+    if again and state in ("failed", "stopped", "interrupted"):
+        runs.set_aside(run)
+        state = "prepared"
+    if state != "prepared":
+        return run
+    try:
+        log = (run.folder / "worker.log").open("x")
+    except FileExistsError:  # another process is starting it at this moment
+        return run
+    run.update(state="queued", queued=time.time())
+    with log:
+        subprocess.Popen(
+            [sys.executable, "-m", "lisi_nb.engine.worker", str(run.folder.resolve())],
+            cwd=paths.PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return run
+
+
+def launch(
+    study: ModuleType,
+    params: Params,
+    label: str = "run",
+    device: str = "auto",
+    again: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """`prepare` and `start`: the same inputs open the same run."""
+    return start(prepare(study, params, label, device, progress), again)
+
+
+def wait(run: Run, progress: Callable[[dict], None] | None = None, every_s: float = 0.5) -> Run:
+    """Follow a run by its files until it has ended; raise `RunFailed` when it did not reach its target."""
+    while (status := run.status())["state"] not in ENDED:
+        if status["state"] == "prepared":
+            raise RunFailed(f"{run.id} was prepared but never started. Start it with launch.start(run).")
+        if progress:
+            progress(status)
+        time.sleep(every_s)
+    if progress:
+        progress(status)
+    if status["state"] in ("failed", "interrupted"):
+        raise RunFailed(f"{run.id} {status['state']}: {status['message']}")
+    return run
+
+
+def stop(run: Run, timeout_s: float = 90.0) -> Run:
+    """Ask a running run to stop after its current steps and wait until it has; everything is kept."""
+    state = run.status()["state"]
+    if state not in ("queued", "running"):
+        raise ValueError(f"{run.id} is {state}; only a queued or running run can be stopped.")
+    run.request_stop()
+    deadline = time.monotonic() + timeout_s
+    while run.status()["state"] not in ENDED:
+        if time.monotonic() > deadline:
+            raise RunFailed(f"{run.id} has not stopped after {timeout_s:g} s. Its pid is {run.status()['pid']}.")
+        time.sleep(0.2)
+    return run

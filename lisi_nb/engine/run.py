@@ -1,0 +1,217 @@
+"""The run folder: everything about one run, readable by anybody at any time.
+
+``manifest.json`` (inputs, immutable) · ``status.json`` (what happens) · ``in.lmp`` ``data.lmp`` (what LAMMPS
+read) · ``log.lammps`` ``traj.0.bin`` ``model_devi.out`` (what it wrote) · ``results.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lisi_nb import paths
+from lisi_nb.engine import parse
+from lisi_nb.engine.lammps import DEVIATION, STOP_REQUEST, TRAJECTORY
+
+FORMAT = 1
+STATES = ("prepared", "queued", "running", "finished", "failed", "stopped", "interrupted")
+ENDED = ("finished", "failed", "stopped", "interrupted")
+QUEUE_PATIENCE_S = 60.0  # a local worker is up within seconds
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Replace a JSON file in one step, so that a reader never sees half of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    draft.replace(path)
+
+
+def identity(study: str, params: dict[str, Any], potential_sha256: str) -> str:
+    """Hash of everything that decides a run's outcome: study, parameters, potential, folder format."""
+    text = json.dumps([FORMAT, study, params, potential_sha256], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_label(label: str) -> str:
+    """Return `label`, or raise ``ValueError`` when it could not be a plain folder name."""
+    if not _LABEL.fullmatch(label):
+        raise ValueError(
+            f"label={label!r} is not allowed. Use 1 to 60 letters, digits, dots, dashes or underscores, starting "
+            "with a letter or digit."
+        )
+    return label
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, by its folder. Reading never changes anything."""
+
+    folder: Path
+
+    def __str__(self) -> str:
+        status = self.status()
+        return f"{self.id} ({status['state']}, step {status['step']} of {status['target']})"
+
+    @property
+    def id(self) -> str:
+        """``study/label-hash8``."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The immutable record of the inputs; a folder of another format raises ``ValueError``."""
+        data = json.loads((self.folder / "manifest.json").read_text())
+        if data.get("format") != FORMAT:
+            raise ValueError(
+                f"{self.folder} was written in run format {data.get('format')}, this lisi_nb reads format {FORMAT}. "
+                f"Open it with lisi_nb {data.get('versions', {}).get('lisi_nb', 'of that time')}, or run it again."
+            )
+        return data
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Plain values of the run's parameters."""
+        return {name: entry["value"] for name, entry in self.manifest["params"].items()}
+
+    def status(self) -> dict[str, Any]:
+        """State, step, target, speed, time left and message; a dead ``running`` or ``queued`` reads ``interrupted``."""
+        path = self.folder / "status.json"
+        status = json.loads(path.read_text())
+        if status["state"] == "running" and not _alive(status["pid"], status["process_start"]):
+            status = json.loads(path.read_text())  # it may have ended between the two looks
+            if status["state"] == "running":
+                status |= {
+                    "state": "interrupted",
+                    "message": "The process is gone without having finished. What it wrote is kept; "
+                    "start it over with --again.",
+                }
+        if status["state"] == "queued" and time.time() - status["queued"] > QUEUE_PATIENCE_S:
+            status |= {
+                "state": "interrupted",
+                "message": f"Its worker did not start; see {self.folder / 'worker.log'}. Start it over with --again.",
+            }
+        return status
+
+    def update(self, **changes: Any) -> None:
+        """Change entries of ``status.json``."""
+        path = self.folder / "status.json"
+        current = json.loads(path.read_text()) if path.exists() else {}
+        write_json(path, current | changes)
+
+    @property
+    def trajectory(self) -> Path:
+        """Binary trajectory."""
+        return self.folder / TRAJECTORY
+
+    def frames(self, every: int = 1) -> Any:
+        """Stream the frames written so far (see `lisi_nb.engine.parse.frames`)."""
+        return parse.frames(self.trajectory, every)
+
+    def ends(self) -> tuple[parse.Frame, parse.Frame]:
+        """First and last whole frame, streaming; a run without frames raises ``ValueError``."""
+        first = last = None
+        for frame in self.frames():
+            first, last = first or frame, frame
+        if first is None or last is None:
+            raise ValueError(f"{self.id} has no frame yet. Let it run on.")
+        return first, last
+
+    def thermo(self) -> dict[str, Any]:
+        """Thermo columns so far."""
+        return parse.thermo(self.folder / "log.lammps")
+
+    def model_deviation(self) -> dict[str, Any]:
+        """Ensemble deviation so far."""
+        return parse.model_deviation(self.folder / DEVIATION)
+
+    def results(self) -> dict[str, Any] | None:
+        """What the analysis wrote, or ``None`` before it."""
+        path = self.folder / "results.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def request_stop(self) -> None:
+        """Ask the run to end at its next check, keeping everything it has written."""
+        (self.folder / STOP_REQUEST).touch()
+
+
+def _alive(pid: int | None, started: float | None) -> bool:
+    if pid is None or started is None:
+        return False
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def by_hash(study: str, digest: str) -> Run | None:
+    """The run of `study` with this identity, whatever its label."""
+    found = sorted((paths.runs() / study).glob(f"*-{digest[:8]}/manifest.json"))
+    return Run(found[0].parent) if found else None
+
+
+def find(study: str | None = None, label: str | None = None) -> list[Run]:
+    """All runs, newest first, optionally of one study or label."""
+    manifests = (paths.runs()).glob(f"{study or '*'}/*/manifest.json")
+    runs = sorted(manifests, key=lambda p: p.stat().st_mtime, reverse=True)
+    return [
+        Run(m.parent)
+        for m in runs
+        if not m.parent.name.startswith(".") and label in (None, m.parent.name.rpartition("-")[0])
+    ]
+
+
+def open_run(name: str) -> Run:
+    """Open a run by id (``study/label-hash8``), folder name, or hash.
+
+    Raises
+    ------
+    ValueError
+        No run, or more than one, has that name.
+    """
+    matches = [r for r in find() if name in (r.id, r.folder.name, r.folder.name.rpartition("-")[2])]
+    if len(matches) == 1:
+        return matches[0]
+    known = ", ".join(r.id for r in find()[:8]) or "none yet"
+    problem = "matches more than one run" if matches else "is no run"
+    raise ValueError(f"{name!r} {problem}. Runs: {known}. List them with `lisi-nb runs`.")
+
+
+def create(folder: Path, manifest: dict[str, Any], target: int) -> Run:
+    """Write manifest and first status into a prepared folder."""
+    write_json(folder / "manifest.json", manifest)
+    run = Run(folder)
+    run.update(state="prepared", step=0, target=target, pid=None, process_start=None, message="", created=time.time())
+    return run
+
+
+def set_aside(run: Run) -> None:
+    """Move what an ended run wrote into ``previous-N/``, so that it can start over without losing anything."""
+    n = 1 + sum(1 for _ in run.folder.glob("previous-*"))
+    keep = {"manifest.json", "in.lmp", "data.lmp", "potential"}
+    target = run.folder / f"previous-{n}"
+    target.mkdir()
+    for item in run.folder.iterdir():
+        if item.name not in keep and not item.name.startswith("previous-"):
+            shutil.move(item, target / item.name)
+    previous = json.loads((target / "status.json").read_text())
+    run.update(
+        state="prepared",
+        step=0,
+        target=previous["target"],
+        pid=None,
+        process_start=None,
+        message="",
+        created=previous["created"],
+    )

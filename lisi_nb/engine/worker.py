@@ -1,0 +1,115 @@
+"""Execute one prepared run folder: ``python -m lisi_nb.engine.worker FOLDER``.
+
+The worker is the leader of its own session and process group, so it outlives the kernel, notebook or
+terminal that started it. It starts LAMMPS, keeps ``status.json`` current, and lets the study analyse the
+result. It needs nothing but the folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from lisi_nb.engine.devices import Device
+from lisi_nb.engine.execute import command, environment, failure
+from lisi_nb.engine.lammps import FINAL_DATA, STOP_REQUEST
+from lisi_nb.engine.run import Run, write_json
+
+LOOK_EVERY_S = 0.5
+PATIENCE_S = 60.0  # from a stop request to TERM
+
+
+def progress(run: Run, target: int) -> dict[str, Any]:
+    """Step, speed (steps/s) and time left (s) from the log."""
+    thermo = run.thermo()
+    if "Step" not in thermo:
+        return {"step": 0, "target": target, "steps_per_s": None, "left_s": None}
+    steps, seconds = thermo["Step"], thermo["CPU"]
+    # CPU restarts at zero with each LAMMPS `run`; the last rising stretch gives the present speed.
+    falls = np.flatnonzero(np.diff(seconds) < 0)
+    first = falls[-1] + 1 if len(falls) else 0
+    done, spent = steps[-1] - steps[first], seconds[-1] - seconds[first]
+    speed = float(done / spent) if spent > 0 and done > 0 else None
+    left = (target - float(steps[-1])) / speed if speed else None
+    return {"step": int(steps[-1]), "target": target, "steps_per_s": speed, "left_s": left}
+
+
+def simulate(run: Run, device: Device, target: int) -> str:
+    """Run LAMMPS to its end, to a stop request, or to failure; return the final state."""
+    with (run.folder / "stdout.txt").open("w") as screen:
+        process = subprocess.Popen(
+            command(device, "in.lmp"), cwd=run.folder, env=environment(device), stdout=screen, stderr=subprocess.STDOUT
+        )
+    asked_at: float | None = None
+    while process.poll() is None:
+        time.sleep(LOOK_EVERY_S)
+        run.update(**progress(run, target))
+        if asked_at is None and (run.folder / STOP_REQUEST).exists():
+            asked_at = time.monotonic()
+        if asked_at is not None and time.monotonic() - asked_at > PATIENCE_S:
+            process.terminate()
+            asked_at = time.monotonic()
+    now = progress(run, target)
+    run.update(**now)
+    finite = all(np.isfinite(column).all() for column in run.thermo().values())
+    if asked_at is not None or (run.folder / STOP_REQUEST).exists():
+        run.update(message=f"Stopped on request at step {now['step']} of {target}; everything written is kept.")
+        return "stopped"
+    if process.returncode == 0 and (run.folder / FINAL_DATA).exists() and now["step"] == target and finite:
+        return "finished"
+    message = failure(run.folder, process.returncode)
+    run.update(message=message if finite else "The energy is not finite: the forces blew up.\n" + message)
+    return "failed"
+
+
+def analyse(run: Run) -> None:
+    """Let the study of the run analyse it and write ``results.json``; a failure is recorded, not raised."""
+    study = importlib.import_module(f"lisi_nb.studies.{run.manifest['study']}")
+    try:
+        result = study.analyse([run])
+        write_json(run.folder / "results.json", result.to_dict())
+    except Exception as error:
+        (run.folder / "analysis-error.txt").write_text(traceback.format_exc())
+        run.update(message=f"The run is complete, but its analysis failed: {error}. See analysis-error.txt.")
+
+
+def main(folder: Path) -> int:
+    """Execute the run in `folder`; return 0 when it finished or stopped on request."""
+    run = Run(folder)
+    target = run.status()["target"]
+    device = Device(**run.manifest["device"])
+
+    def killed(number: int, _: Any) -> None:
+        run.update(state="interrupted", ended=time.time(), message=f"Ended by signal {signal.Signals(number).name}.")
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+        os._exit(1)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, killed)
+    me = psutil.Process()
+    run.update(state="running", pid=me.pid, process_start=me.create_time(), started=time.time(), message="")
+    try:
+        state = simulate(run, device, target)
+    except Exception as error:
+        (run.folder / "worker-error.txt").write_text(traceback.format_exc())
+        run.update(state="failed", ended=time.time(), message=f"{type(error).__name__}: {error}")
+        return 1
+    if state == "finished":
+        analyse(run)
+    run.update(state=state, ended=time.time())
+    return 0 if state in ("finished", "stopped") else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

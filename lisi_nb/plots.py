@@ -1,0 +1,109 @@
+"""Draw charts: the only place that imports matplotlib. One style, colour-blind safe, legible on dark and light."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from ase import Atoms
+from cycler import cycler
+from matplotlib.figure import Figure
+
+from lisi_nb.charts import Chart
+
+# Okabe-Ito colours; the elements keep theirs in every figure and viewer.
+COLOURS = {"Li": "#9467bd", "Si": "#e69f00", "paper": "#555555"}
+RADII_A = {"Li": 1.2, "Si": 1.0}
+CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#999933")
+_STYLE: Any = {
+    "figure.facecolor": "white",
+    "axes.prop_cycle": cycler(color=CYCLE),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "font.size": 10,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+
+
+class Picture(Figure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+def draw(charts: Sequence[Chart], width: float = 4.6, height: float = 3.3, columns: int = 4) -> Picture:
+    """Draw charts in rows of `columns` and return the figure (sizes in inches); it is not registered with pyplot."""
+    n = max(1, len(charts))
+    columns = min(n, columns)
+    rows = -(-n // columns)
+    with mpl.rc_context(_STYLE):
+        figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
+        for axes, chart in zip(figure.subplots(rows, columns, squeeze=False).flat, charts, strict=False):
+            _draw(axes, chart)
+    return figure
+
+
+def _draw(axes: Any, chart: Chart) -> None:
+    shades = mpl.colormaps["viridis"]
+    shaded = [c for c in chart.curves if c.shade is not None]
+    for curve in chart.curves:
+        colour: Any = COLOURS.get(curve.colour)
+        if curve.shade is not None:
+            colour = shades(0.92 * curve.shade)
+        label = curve.label if curve not in shaded[1:-1] else None
+        if curve.style == "level":
+            axes.plot(curve.x, curve.y, "--", color=COLOURS["paper"], lw=1, label=label)
+        elif curve.style == "points":
+            axes.errorbar(curve.x, curve.y, curve.error, fmt="o", color=colour, ms=4, capsize=2, label=label)
+        else:
+            (line,) = axes.plot(curve.x, curve.y, color=colour, lw=1.4, label=label)
+            if curve.error is not None:
+                axes.fill_between(
+                    curve.x, curve.y - curve.error, curve.y + curve.error, color=line.get_color(), alpha=0.2, lw=0
+                )
+    axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
+    axes.title.set_fontsize(10)
+    if any(c.label for c in chart.curves):
+        axes.legend()
+
+
+def png(figure: Figure, dpi: int = 100) -> bytes:
+    """The figure as PNG bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def side_view(structures: dict[str, Atoms], width: float = 9.0) -> Picture:
+    """Structures seen along -y with z to the right: one row each on one scale, nearer atoms stronger.
+
+    A still picture that needs no 3-D viewer and stays in a saved notebook; `width` in inches.
+    """
+    low, high = (f([f(a.positions[:, 2]) for a in structures.values()]) + d for f, d in ((min, -2), (max, 2)))
+    inch_per_A = (width - 1.0) / max(high - low, 30.0)
+    heights = [float(np.ptp(a.positions[:, 0])) + 4 for a in structures.values()]
+    with mpl.rc_context(_STYLE | {"axes.grid": False}):
+        total = sum(heights) * inch_per_A + 0.75 * len(structures)
+        figure = Picture(figsize=(width, total), dpi=100, layout="constrained")
+        rows = figure.subplots(len(structures), 1, squeeze=False, height_ratios=heights).flat
+        for axes, (name, atoms) in zip(rows, structures.items(), strict=True):
+            order = np.argsort(atoms.positions[:, 1])
+            x, depth, z = atoms.positions[order].T
+            symbols = atoms.symbols[order]
+            colours = mpl.colors.to_rgba_array([COLOURS[symbol] for symbol in symbols])
+            colours[:, 3] = 0.45 + 0.55 * (depth - depth.min()) / max(float(np.ptp(depth)), 1e-9)
+            sizes = (2 * 72 * inch_per_A * np.array([RADII_A[symbol] for symbol in symbols])) ** 2
+            axes.scatter(z, x, s=sizes, c=colours, edgecolors="k", linewidths=0.2)
+            for element in dict.fromkeys(symbols):
+                axes.scatter([], [], s=30, color=COLOURS[element], label=element)
+            axes.set(aspect="equal", xlabel="z (Å)", ylabel="x (Å)", xlim=(low, high))
+            axes.set_title(name, loc="left", fontsize=10)
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0)
+    return figure

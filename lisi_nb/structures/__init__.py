@@ -1,0 +1,1 @@
+"""Build structures as ``ase.Atoms``: crystals, packings, amorphous cells, interfaces."""

@@ -1,0 +1,1 @@
+"""One module per study, by its name."""

@@ -1,0 +1,1 @@
+"""Make a potential: frames, labels, dataset, training, exploration, card."""

@@ -1,0 +1,112 @@
+"""Label frames with a reference engine: a resumable queue on disk.
+
+Run with the Python that has the engine: ``.venv-reference/bin/python -m lisi_nb.training.label
+FRAMES.extxyz LABELS.extxyz --reference 7net-l3i5``. Each frame is labelled once; a killed queue goes on
+where it stopped; a frame the engine cannot label goes to ``LABELS.failed.extxyz`` with its reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read, write
+
+from lisi_nb import references
+
+
+def frame_id(atoms: Atoms) -> str:
+    """Short hash of elements, cell and positions (0.001 A), which names a frame in every file."""
+    cell, positions = atoms.cell.array.round(3) + 0.0, atoms.positions.round(3) + 0.0
+    data = atoms.numbers.tobytes() + cell.tobytes() + positions.tobytes()
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def read_frames(path: Path) -> list[Atoms]:
+    """All frames of an extxyz file, or none when it does not exist; a cut-off last frame is dropped."""
+    if not path.exists() or path.stat().st_size == 0:
+        return []
+    text = path.read_text()
+    lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)  # a line cut short may end in half a number
+    whole = 0
+    while whole < len(lines) and whole + int(lines[whole]) + 2 <= len(lines):
+        whole += int(lines[whole]) + 2
+    complete = "".join(lines[:whole])
+    if complete != text:
+        path.write_text(complete)
+    return list(read(path, index=":", format="extxyz")) if complete else []
+
+
+def label(frames: Path, labels: Path, reference: str, shard: int = 0, shards: int = 1) -> int:
+    """Label what is in `frames` and not yet in `labels`; return the number of labelled frames.
+
+    Parameters
+    ----------
+    frames, labels : Path
+        Input frames and output labels (extxyz; energy in eV, forces in eV/A, stress in eV/A3).
+    reference : str
+        Name of the reference engine.
+    shard, shards : int
+        This process takes every `shards`-th frame; give each process its own `labels`.
+    """
+    engine = references.get(reference)
+    failed = labels.with_suffix(".failed.extxyz")
+    done = {a.info["frame_id"] for a in [*read_frames(labels), *read_frames(failed)]}
+    queue = [a for a in read_frames(frames)[shard::shards] if frame_id(a) not in done]
+    if not queue:
+        return len(read_frames(labels))
+    calculator = engine.calculator()
+    atoms_left, start, atoms_done = sum(map(len, queue)), time.monotonic(), 0
+    for number, atoms in enumerate(queue, start=1):
+        info = {k: v for k, v in atoms.info.items() if isinstance(v, (str, int, float, np.integer))}
+        info |= {"frame_id": frame_id(atoms), "reference": reference}
+        plain = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True, info=info)
+        try:
+            work = plain.copy()
+            work.calc = calculator
+            result: dict[str, Any] = {
+                "energy": float(work.get_potential_energy()),
+                "forces": np.asarray(work.get_forces()),
+                "stress": np.asarray(work.get_stress()),
+            }
+            if not all(np.isfinite(value).all() for value in result.values()):
+                raise ValueError("the engine returned a number that is not finite")
+        except Exception as error:
+            plain.info["failure"] = f"{type(error).__name__}: {error}".replace("\n", " ")[:300]
+            write(failed, plain, format="extxyz", append=True)
+        else:
+            plain.calc = SinglePointCalculator(plain, **result)
+            write(labels, plain, format="extxyz", append=True)
+        atoms_done += len(atoms)
+        rate = (time.monotonic() - start) / atoms_done
+        if number % 10 == 0 or number == len(queue):
+            print(
+                f"labelled {number}/{len(queue)} frames, {1e3 * rate:.1f} ms/atom, "
+                f"{(atoms_left - atoms_done) * rate / 60:.1f} min left",
+                file=sys.stderr,
+                flush=True,
+            )
+    return len(read_frames(labels))
+
+
+def main() -> None:
+    """Command line of the labelling queue."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("frames", type=Path)
+    parser.add_argument("labels", type=Path)
+    parser.add_argument("--reference", default="7net-l3i5", choices=references.names())
+    parser.add_argument("--shard", type=int, default=0)
+    parser.add_argument("--shards", type=int, default=1)
+    a = parser.parse_args()
+    label(a.frames, a.labels, a.reference, a.shard, a.shards)
+
+
+if __name__ == "__main__":
+    main()

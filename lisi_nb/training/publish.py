@@ -1,0 +1,188 @@
+"""From trained members to a potential in ``data/potentials``: test errors, properties, thresholds, card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from lisi_nb.engine import devices, parse, versions
+from lisi_nb.engine.execute import run_blocking
+from lisi_nb.engine.lammps import Segment, Stage
+from lisi_nb.paths import DATA
+from lisi_nb.potentials import Potential, get
+from lisi_nb.potentials.compressed import sha256
+from lisi_nb.structures.crystals import NAMES, crystal
+from lisi_nb.training.dataset import ELEMENTS
+
+
+def predictions(potential: Potential, frames: list[Atoms]) -> dict[str, np.ndarray]:
+    """Errors of the first member and deviation of the ensemble on labelled frames.
+
+    Returns
+    -------
+    dict
+        ``energy_eV_atom`` ``(n,)`` errors, ``force_eV_A`` ``(n,)`` RMSE per frame, ``max_force_error_eV_A`` ``(n,)``
+        and ``max_devi_f_eV_A`` ``(n,)``.
+    """
+    from deepmd.infer import DeepPot
+
+    models = [DeepPot(str(path)) for path in potential.members()]
+    rows = []
+    for atoms in frames:
+        types = [ELEMENTS.index(s) for s in atoms.symbols]
+        position, cell = atoms.positions.reshape(1, -1), atoms.cell.array.reshape(1, 9)
+        results = [model.eval(position, cell, types) for model in models]
+        forces = np.array([r[1][0] for r in results])
+        error = forces[0] - atoms.get_forces()
+        spread = np.sqrt(((forces - forces.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
+        rows.append(
+            (
+                (float(results[0][0].ravel()[0]) - atoms.get_potential_energy()) / len(atoms),
+                float(np.sqrt((error**2).mean())),
+                float(np.linalg.norm(error, axis=1).max()),
+                float(spread.max()),
+            )
+        )
+    names = ("energy_eV_atom", "force_eV_A", "max_force_error_eV_A", "max_devi_f_eV_A")
+    return dict(zip(names, np.array(rows).T, strict=True))
+
+
+def test_errors(potential: Potential, frames: list[Atoms]) -> dict[str, Any]:
+    """RMSE of energy (meV/atom) and force (eV/A) by kind of system and overall."""
+    found = predictions(potential, frames)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for k, atoms in enumerate(frames):
+        groups[atoms.info["system"].split("/")[0]].append(k)
+        groups["all"].append(k)
+    table = {}
+    for name, members in sorted(groups.items()):
+        sizes = np.array([len(frames[k]) for k in members])
+        table[name] = {
+            "n_frames": len(members),
+            "energy_rmse_meV_atom": round(1e3 * float(np.sqrt((found["energy_eV_atom"][members] ** 2).mean())), 2),
+            "force_rmse_eV_A": round(
+                float(np.sqrt((found["force_eV_A"][members] ** 2 * sizes).sum() / sizes.sum())), 4
+            ),
+        }
+    return table
+
+
+def thresholds(potential: Potential, frames: list[Atoms]) -> tuple[list[float], str]:
+    """Trust thresholds (low, high; eV/A) from the deviation on held-out frames of MD, and how they came about."""
+    md = [a for a in frames if a.info["round"] > 0]
+    found = predictions(potential, md)
+    low = round(float(np.percentile(found["max_devi_f_eV_A"], 95)), 2)
+    ratio = float(np.median(found["max_force_error_eV_A"] / found["max_devi_f_eV_A"]))
+    how = (
+        f"low: 95th percentile of the largest force deviation over {len(md)} held-out MD frames; high: 3 x low. "
+        f"On these frames the largest force error is typically {ratio:.1f} times the deviation."
+    )
+    return [low, round(3 * low, 2)], how
+
+
+def properties(potential: Potential) -> dict[str, Any]:
+    """Lattice parameters (A) and formation energies (eV/atom) of the crystals, relaxed with the first member."""
+    from ase.filters import FrechetCellFilter
+    from ase.optimize import FIRE
+
+    energy, found = {}, {}
+    for name in NAMES:
+        atoms = crystal(name)
+        atoms.calc = potential.calculator()
+        FIRE(FrechetCellFilter(atoms), logfile=None).run(fmax=0.01, steps=300)
+        energy[name] = atoms.get_potential_energy() / len(atoms)
+        found[name] = atoms
+    formation = {}
+    for name, atoms in found.items():
+        x = atoms.get_chemical_symbols().count("Li") / len(atoms)
+        formation[name] = round(float(energy[name] - x * energy["Li"] - (1 - x) * energy["Si"]), 4)
+    return {
+        "si_lattice_A": round(float(found["Si"].get_volume() ** (1 / 3)), 4),
+        "li_lattice_A": round(float(found["Li"].get_volume() ** (1 / 3)), 4),
+        "volume_A3_atom": {name: round(float(a.get_volume() / len(a)), 3) for name, a in found.items()},
+        "formation_eV_atom": formation,
+    }
+
+
+def speed(potential: Potential, atoms: Atoms, n_steps: int = 300) -> dict[str, Any]:
+    """Microseconds per atom and step of MD with the whole ensemble on this machine's default device."""
+    device = devices.choose()
+    segment = Segment((Stage(n_steps, 600.0, 600.0),), timestep_fs=1.0, dump_every=0, thermo_every=50)
+    with tempfile.TemporaryDirectory() as folder:
+        run_blocking(Path(folder), atoms, segment, potential.models(), device)
+        thermo = parse.thermo(Path(folder) / "log.lammps")
+    spent = thermo["CPU"][-1] - thermo["CPU"][1]
+    steps = thermo["Step"][-1] - thermo["Step"][1]
+    return {
+        "us_per_atom_step": round(1e6 * float(spent / steps / len(atoms)), 1),
+        "n_atoms": len(atoms),
+        "device": str(device),
+    }
+
+
+def publish(
+    name: str,
+    members: list[Path],
+    train: list[Atoms],
+    test: list[Atoms],
+    description: dict[str, Any],
+    probe: Atoms,
+) -> Potential:
+    """Copy frozen members into ``data/potentials/NAME`` and write their card.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    members : list of Path
+        Frozen models; the first one drives MD.
+    train, test : list of Atoms
+        Labelled frames that were, and were not, trained on.
+    description : dict
+        What cannot be computed: level of theory, validity text, licence, how to rebuild, training settings.
+    probe : ase.Atoms
+        Structure for the speed measurement.
+    """
+    folder = DATA / "potentials" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for k, path in enumerate(members):
+        target = folder / f"member{k}.pb"
+        shutil.copyfile(path, target)
+        files.append({"file": target.name, "sha256": sha256(target), "bytes": target.stat().st_size})
+    rounds: dict[str, int] = defaultdict(int)
+    kinds: dict[str, int] = defaultdict(int)
+    for atoms in [*train, *test]:
+        rounds[str(atoms.info["round"])] += 1
+        kinds[atoms.info["system"].split("/")[0]] += 1
+    card: dict[str, Any] = {
+        "name": name,
+        "elements": list(ELEMENTS),
+        "members": files,
+        **description,
+        "training_set": {
+            "n_train": len(train),
+            "n_test": len(test),
+            "n_atoms": sum(map(len, [*train, *test])),
+            "frames_by_round": dict(rounds),
+            "frames_by_kind": dict(sorted(kinds.items())),
+        },
+    }
+    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    potential = get(name)
+    card["test_errors"] = test_errors(potential, test)
+    low_high, how = thresholds(potential, test)
+    card["validity"] |= {"trust_eV_A": low_high, "trust_how": how}
+    card["properties"] = properties(potential)
+    card["speed"] = speed(potential, probe)
+    card["made"] = {"date": time.strftime("%Y-%m-%d"), "versions": versions.installed()}
+    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    return get(name)

@@ -1,0 +1,149 @@
+"""How the shipped potential ``lisi`` is made: the one place with its settings.
+
+``python -m lisi_nb.training.recipe explore|train|publish``; the labels between explore and train come from
+`lisi_nb.training.label`. Everything is resumable; labels live in ``data/training/lisi``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ase import Atoms
+from ase.io import write
+
+from lisi_nb import paths, potentials
+from lisi_nb.potentials.compressed import compressed
+from lisi_nb.structures.interfaces import interface, silicon_slab
+from lisi_nb.structures.packing import random_packing
+from lisi_nb.training.dataset import split, usable, write_deepmd
+from lisi_nb.training.explore import explore
+from lisi_nb.training.frames import initial_frames
+from lisi_nb.training.label import read_frames
+from lisi_nb.training.publish import publish
+from lisi_nb.training.train import train_member
+
+NAME = "lisi"
+REFERENCE = "7net-l3i5"
+N_MEMBERS = 3
+N_ROUNDS = 3
+SEEDS = (11, 22, 33)
+DRAFT_STEPS, FINAL_STEPS = 14000, 30000
+EXPLORE_STEPS, PER_RUN = 2500, 8
+LABELS = paths.DATA / "training" / NAME
+
+DESCRIPTION = {
+    "kind": "DeePMD se_e2_a ensemble, float32, distilled from a universal potential",
+    "level_of_theory": f"labels of {REFERENCE} (SevenNet-l3i5, Materials Project PBE); no DFT of our own yet",
+    "method": "DP-GEN-like active learning: round 0 built, later rounds chosen by model deviation in MD at Si | Li "
+    "interfaces, LixSi melts, crystals and surfaces",
+    "validity": {
+        "temperature_K": [50.0, 1600.0],
+        "composition": "Li, Si and every LixSi between; crystals, melts, amorphous, surfaces, Si | Li interfaces",
+        "pressure": "about -5 to 10 GPa",
+        "not_for": "isolated atoms and molecules, other elements, electric fields, energies to better than the teacher",
+    },
+    "known_weakness": "amorphous Si from melt and quench is over-coordinated (about 5.4 instead of 4 neighbours) and "
+    "too dense; Li is 2.4 % too small; formation energies of Li-Si are 0.05 to 0.1 eV/atom too negative; forces on Si "
+    "are fitted worse (0.26 eV/A in held-out MD) than on Li (0.10); inherits the teacher's own softening",
+    "licence": "MIT (this model and its labels); SevenNet is GPL-3.0 software, its predictions are data",
+    "rebuild": "make potential (from the labels in data/training/lisi); make reference to label more",
+}
+
+
+def labelled() -> list[Atoms]:
+    """All usable labelled frames, in round order."""
+    files = sorted(LABELS.glob("round*.extxyz"))
+    if not files:
+        raise FileNotFoundError(f"No labels in {LABELS}. They are part of the repository; restore them with git.")
+    frames = []
+    for number, file in enumerate(files):
+        for atoms in read_frames(file):
+            atoms.info["round"] = number
+            if usable(atoms):
+                frames.append(atoms)
+    return frames
+
+
+def train(folder: Path, n_steps: int) -> list[Path]:
+    """Train all members on everything labelled so far, side by side on one thread each; return the frozen files."""
+    training, test = split(labelled())
+    systems = write_deepmd(training, folder / "train"), write_deepmd(test, folder / "test")
+    with ThreadPoolExecutor(N_MEMBERS) as pool:
+        jobs = [
+            pool.submit(train_member, folder / f"member{k}", *systems, n_steps, SEEDS[k], threads=1)
+            for k in range(N_MEMBERS)
+        ]
+        return [job.result() for job in jobs]
+
+
+def label(round_number: int, frames: list[Atoms], work: Path) -> None:
+    """Label a round in two processes of the reference environment and add it to `LABELS`."""
+    target = LABELS / f"round{round_number}.extxyz"
+    if target.exists():
+        return
+    queue = work / f"frames{round_number}.extxyz"
+    write(queue, frames, format="extxyz")
+    python = paths.PROJECT / ".venv-reference" / "bin" / "python"
+    if not python.exists():
+        raise FileNotFoundError("The teacher's environment is missing. Run `make reference` first.")
+    parts = [work / f"labels{round_number}.{k}.extxyz" for k in range(2)]
+    jobs = []
+    for k, part in enumerate(parts):
+        options = ["--reference", REFERENCE, "--shard", str(k), "--shards", "2"]
+        module = [str(python), "-m", "lisi_nb.training.label", str(queue), str(part), *options]
+        jobs.append(subprocess.Popen(module, cwd=paths.PROJECT))
+    if any(job.wait() for job in jobs):
+        raise RuntimeError(f"Labelling of round {round_number} was cut short; run again to go on where it stopped.")
+    LABELS.mkdir(parents=True, exist_ok=True)
+    write(target, [a for part in parts for a in read_frames(part)], format="extxyz")
+
+
+def collect(work: Path) -> None:
+    """Rounds 0 to `N_ROUNDS`: build, then alternate training, exploring and labelling. Skips finished rounds."""
+    label(0, initial_frames(), work)
+    for round_number in range(1, N_ROUNDS + 1):
+        if (LABELS / f"round{round_number}.extxyz").exists():
+            continue
+        models = [compressed(path) for path in train(work / f"draft{round_number}", DRAFT_STEPS)]
+        label(
+            round_number, explore(work / f"explore{round_number}", models, round_number, EXPLORE_STEPS, PER_RUN), work
+        )
+
+
+def probe() -> Atoms:
+    """The (100) interface on which the card's speed is measured."""
+    slab = silicon_slab("100", 21.9, 65.6)
+    x_A, y_A = slab.cell.lengths()[:2]
+    n_li = 2 * len(slab)
+    lithium = random_packing(["Li"] * n_li, (float(x_A), float(y_A), float(n_li * 22.4 / (x_A * y_A))), seed=1)
+    return interface(slab, lithium)
+
+
+def make(folder: Path, n_steps: int) -> potentials.Potential:
+    """Train the final members from the labels in the repository and publish them with their card."""
+    members = train(folder, n_steps)
+    training, test = split(labelled())
+    details = {"training": {"n_steps": n_steps, "seeds": list(SEEDS), "reference": REFERENCE}}
+    return publish(NAME, members, training, test, DESCRIPTION | details, probe())
+
+
+def main() -> None:
+    """Command line: ``collect`` new labels, or ``make`` the potential from the labels at hand."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("collect", "make"))
+    parser.add_argument("--steps", type=int, default=FINAL_STEPS, help="training steps of each member")
+    parser.add_argument("--work", type=Path, default=paths.cache() / "training" / NAME)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    if options.what == "collect":
+        collect(options.work.resolve())
+    else:
+        print(make(options.work.resolve() / "final", options.steps).card["test_errors"], file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
