@@ -1,0 +1,102 @@
+"""A real JupyterLab server with its token, and Debian's Chromium."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory, data_folder):
+    """(folder, url of a file in it) of a JupyterLab server on localhost."""
+    folder = tmp_path_factory.mktemp("lab")
+    # Cells outside the window stay in the page, so that the tests can look at all of them; no question about news.
+    for name, chosen in (
+        ("notebook-extension/tracker", {"windowingMode": "none"}),
+        ("apputils-extension/notification", {"fetchNews": "false"}),
+    ):
+        settings = folder / ".settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(json.dumps(chosen))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    # Runs of its own, so that they really run here; only the compressed models are shared.
+    shutil.copytree(data_folder / "cache" / "compressed", folder / ".data" / "cache" / "compressed")
+    environment = os.environ | {
+        "LISI_NB_DATA": str(folder / ".data"),
+        "LISI_NB_SCALE": "smoke",
+        "JUPYTER_TOKEN": token,
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / ".workspaces"),
+        "JUPYTER_CONFIG_DIR": str(folder / ".config"),
+        "JUPYTER_RUNTIME_DIR": str(folder / ".runtime"),
+    }
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    command += ["--allow-root"] if os.geteuid() == 0 else []
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server, folder / "server.log")
+        yield folder, lambda name: f"http://127.0.0.1:{port}/lab/workspaces/{Path(name).stem}/tree/{name}?token={token}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5)
+            return
+        except (urllib.error.URLError, TimeoutError):
+            time.sleep(0.5)
+    pytest.fail("JupyterLab did not start:\n" + log.read_text()[-3000:])
+
+
+@pytest.fixture(scope="module")  # playwright keeps an event loop running until it ends
+def chromium():
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed: apt install chromium (make system)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--headless=new", "--disable-quic", "--disable-background-networking"]
+        arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def artifacts():
+    """Folder of screenshots to look at; git ignores it."""
+    folder = Path(__file__).parents[1] / "artifacts"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def page(chromium, request, artifacts):
+    """A page that records uncaught errors in `page.problems` and leaves a screenshot in tests/artifacts."""
+    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(60_000)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    yield page
+    page.screenshot(path=artifacts / f"{request.node.name}-end.png")
+    page.close()

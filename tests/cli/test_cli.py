@@ -1,0 +1,186 @@
+"""The command line: exit codes 0, 1, 2; one JSON object on stdout and words on stderr; a real run."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lisi_nb import cli
+from lisi_nb.engine import run as runs
+
+PROGRAM = str(Path(sys.executable).with_name("lisi-nb"))
+
+
+@pytest.fixture
+def call(capsys):
+    """Call the program in this process; return exit code, stdout, stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(list(arguments))
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return run
+
+
+def test_smoke_run_reopens_and_prints_one_json_object(smoke_run):
+    """As a user types it, in its own process: the finished run is opened, results are on stdout, words on stderr."""
+    done = subprocess.run(
+        [PROGRAM, "run", "interdiffusion", "--scale", "smoke", "--device", "cpu", "--json"],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert done.stdout.count("\n") == 1
+    assert answer["run"] == smoke_run.id
+    assert answer["folder"] == str(smoke_run.folder)
+    assert (answer["status"], answer["step"], answer["target"]) == ("finished", 300, 300)
+    assert answer["results"] == smoke_run.results()["quantities"]
+    assert set(answer["results"]["lithiation_length"]) == {"value", "error", "unit"}
+    assert "opening that run" in done.stderr
+    assert "64 Si + 128 Li" in done.stderr
+
+
+def test_without_json_stdout_is_empty(call, smoke_run):
+    code, out, err = call("show", smoke_run.id)
+    assert (code, out) == (0, "")
+    assert "temperature_K = 900.0 K" in err
+    assert "lithiation_length" in err
+
+
+def test_a_new_run_from_start_to_end_then_detached_stopped_and_again(call, empty_data):
+    """Real runs through the program: finished; detached, then stopped; refused; started over."""
+    short = ("run", "interdiffusion", "--scale", "smoke", "--set", "duration_ps=0.04", "--set", "window_ps=0.04")
+    code, out, err = call(*short, "--label", "cli", "--json")
+    answer = json.loads(out)
+    assert (code, answer["status"], answer["step"]) == (0, "finished", 20)
+    assert answer["run"].startswith("interdiffusion/cli-")
+    assert "finished  step 20/20 (100 %)" in err
+    long = ("run", "interdiffusion", "--scale", "smoke", "--set", "duration_ps=500", "--json")
+    code, out, _ = call(*long, "--detach")
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["status"] in ("queued", "running")
+    code, out, err = call("stop", answer["run"], "--json")
+    assert (code, json.loads(out)["status"]) == (0, "stopped")
+    assert "Stopped on request" in err
+    code, out, err = call(*long)
+    assert (code, json.loads(out)["status"]) == (1, "stopped")
+    assert "--again" in err
+    code, out, _ = call("stop", answer["run"], "--json")
+    assert code == 2
+    assert "only a queued or running run can be stopped" in json.loads(out)["error"]
+    code, out, _ = call(*long, "--again", "--detach")
+    assert (code, json.loads(out)["status"] in ("queued", "running")) == (0, True)
+    assert call("stop", answer["run"])[0] == 0
+
+
+def test_a_failed_run_is_exit_code_1(call, empty_data):
+    short = ("run", "interdiffusion", "--scale", "smoke", "--set", "duration_ps=0.04", "--set", "window_ps=0.04")
+    code, out, _ = call(*short, "--detach", "--json")
+    assert code == 0
+    run = runs.open_run(json.loads(out)["run"])
+    if run.status()["state"] != "finished":
+        run.update(state="failed", message="ERROR: made up")
+    code, out, err = call(*short, "--json")
+    assert (code, json.loads(out)["status"]) in ((1, "failed"), (0, "finished"))
+    assert "--again" in err or code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "interdifusion"), "study='interdifusion' is not known. Allowed: .*Did you mean 'interdiffusion'"),
+        (("run", "interdiffusion", "--scale", "huge"), "scale='huge' is not known"),
+        (("run", "interdiffusion", "--set", "bad"), "'bad' is not of the form key=value"),
+        (("run", "interdiffusion", "--set", "temperature=500"), "Did you mean 'temperature_K'"),
+        (("run", "interdiffusion", "--set", "temperature_K=hot"), "temperature_K='hot' is not a number"),
+        (("run", "interdiffusion", "--set", "temperature_K=1e9"), "outside 100 to 1600 K"),
+        (("run", "interdiffusion", "--set", "interface=112"), "interface='112' is not known"),
+        (("run", "interdiffusion", "--label", "../../x"), "label='../../x' is not allowed"),
+        (("run", "interdiffusion", "--device", "tpu"), "device='tpu' is not known"),
+        (("reproduce", "interdiffusion", "--seeds", "0"), "--seeds=0 is not allowed"),
+        (("show", "nothing"), "'nothing' is no run. Runs: "),
+        (("stop", "nothing"), "'nothing' is no run"),
+        (("runs", "--study", "interdifusion"), "Did you mean 'interdiffusion'"),
+        (("potentials", "card"), "needs a name: one of lisi"),
+        (("potentials", "card", "lisy"), "potential='lisy' is not known"),
+    ],
+)
+def test_bad_input_is_exit_code_2(call, empty_data, arguments, message):
+    code, out, err = call(*arguments, "--json")
+    assert code == 2
+    import re
+
+    assert re.search(message, json.loads(out)["error"])
+    assert re.search(message, err)
+    assert "Traceback" not in err
+    assert not (empty_data / "runs").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("fly",), ("run",), ("runs", "--what"), ("potentials", "eat")])
+def test_what_argparse_refuses_is_exit_code_2_too(call, arguments):
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert "usage: lisi-nb" in err
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(min_size=1).filter(lambda t: not t.startswith("-")))
+def test_hostile_settings_never_trace_back(call, empty_data, text):
+    code, out, _ = call("run", "interdiffusion", "--set", text, "--json")
+    assert code == 2
+    assert json.loads(out)["error"]
+
+
+def test_runs_show_and_card(call, smoke_run):
+    code, out, _ = call("runs", "--json")
+    listed = json.loads(out)
+    assert code == 0
+    assert smoke_run.id in [entry["run"] for entry in listed]
+    assert all(set(entry) >= {"run", "folder", "status", "step", "target", "results"} for entry in listed)
+    code, out, _ = call("show", smoke_run.folder.name[-8:], "--json")
+    shown = json.loads(out)
+    assert code == 0
+    assert shown["manifest"] == smoke_run.manifest
+    assert shown["status"]["state"] == "finished"
+    assert shown["results"] == smoke_run.results()
+    code, out, _ = call("potentials", "list", "--json")
+    assert [card["name"] for card in json.loads(out)] == ["lisi"]
+    code, out, err = call("potentials", "card", "lisi", "--json")
+    assert json.loads(out)["elements"] == ["Li", "Si"]
+    assert "trust_eV_A" in err
+
+
+def test_no_runs_yet(call, empty_data):
+    code, out, err = call("runs", "--json")
+    assert (code, json.loads(out)) == (0, [])
+    assert "no runs yet" in err
+
+
+def test_doctor(call, monkeypatch):
+    """The checks themselves run in tests/engine/test_doctor.py; here: the answer and the exit code."""
+    from lisi_nb.engine import doctor
+
+    for ok, needed, expected in ((True, True, 0), (False, False, 0), (False, True, 1)):
+        check = doctor.Check("thing", ok, "seen", "" if ok else "remedy", needed)
+        monkeypatch.setattr(doctor, "examine", lambda check=check: [check])
+        code, out, err = call("doctor", "--json")
+        assert code == expected
+        assert json.loads(out) == [
+            {"name": "thing", "ok": ok, "seen": "seen", "remedy": check.remedy, "needed": needed}
+        ]
+        assert "versions: python" in err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "unknown"), (0, "0 s"), (89.6, "90 s"), (90, "1.5 min"), (3600, "1.0 h"), (2.5 * 86400, "2.5 d")],
+)
+def test_duration(seconds, text):
+    assert cli.duration(seconds) == text

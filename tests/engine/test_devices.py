@@ -1,0 +1,64 @@
+"""Devices: CPU always, a GPU only when nvidia-smi answers and DeePMD can use it."""
+
+import os
+import stat
+
+import pytest
+
+from lisi_nb.engine import devices
+from lisi_nb.engine.devices import Device
+from lisi_nb.engine.execute import command, environment
+
+
+@pytest.fixture
+def fake_smi(tmp_path, monkeypatch):
+    """An `nvidia-smi` on PATH that answers as given."""
+
+    def install(answer: str) -> None:
+        tool = tmp_path / "nvidia-smi"
+        tool.write_text(f"#!/bin/sh\nprintf '{answer}'\n")
+        tool.chmod(tool.stat().st_mode | stat.S_IEXEC)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    return install
+
+
+def test_cpu_is_named_and_uses_the_allowed_cores():
+    device = devices.choose("cpu")
+    assert (device.kind, device.cuda_visible) == ("cpu", "")
+    assert device.name.strip()
+    assert device.ranks == devices.cpu_cores() == len(os.sched_getaffinity(0)) >= 1
+    assert str(Device("cpu", "X", 1)) == "X, 1 MPI rank"
+    assert str(Device("cpu", "X", 4)) == "X, 4 MPI ranks"
+
+
+def test_gpu_list(fake_smi, monkeypatch):
+    fake_smi(r"0, NVIDIA H200, 142000\n1, NVIDIA H200, 1024\n")
+    assert devices.gpus() == [("0", "NVIDIA H200 (139 GiB free)"), ("1", "NVIDIA H200 (1 GiB free)")]
+    monkeypatch.setattr(devices, "gpu_backend_installed", lambda: True)
+    assert devices.choose("auto") == devices.choose("gpu") == Device("gpu", "NVIDIA H200 (139 GiB free)", 1, "0")
+    monkeypatch.setattr(devices, "gpu_backend_installed", lambda: False)
+    assert devices.choose("auto").kind == "cpu"  # DeePMD is the CPU build: do not promise a GPU
+
+
+@pytest.mark.parametrize("answer", ["", "NVIDIA-SMI has failed because it could not talk to the driver\\n"])
+def test_no_gpu(fake_smi, answer):
+    fake_smi(answer)
+    assert devices.gpus() == []
+    assert devices.choose("auto").kind == "cpu"
+    with pytest.raises(ValueError, match=r"no NVIDIA GPU answers nvidia-smi.*device='cpu'"):
+        devices.choose("gpu")
+
+
+def test_unknown_device():
+    with pytest.raises(ValueError, match=r"device='tpu' is not known. Allowed: auto, cpu, gpu"):
+        devices.choose("tpu")
+
+
+def test_command_and_environment():
+    one, two = Device("cpu", "X", 1), Device("cpu", "X", 2)
+    assert [os.path.basename(w) for w in command(one, "in.lmp")][:3] == ["lmp", "-in", "in.lmp"]
+    assert [os.path.basename(w) for w in command(two, "in.lmp")][:4] == ["mpiexec", "-n", "2", "lmp"]
+    assert environment(one)["CUDA_VISIBLE_DEVICES"] == ""
+    assert environment(Device("gpu", "G", 1, "3"))["CUDA_VISIBLE_DEVICES"] == "3"
+    assert environment(two)["OMP_NUM_THREADS"] == "1"

@@ -1,0 +1,102 @@
+"""Every notebook has the shape of the series, and runs from top to bottom without a click."""
+
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from lisi_nb import paths
+
+NOTEBOOKS = sorted((paths.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+STUDIES = [path for path in NOTEBOOKS if not path.name.startswith("00_")]
+HEADINGS = [
+    "What you will do",
+    "What you will learn",
+    "What you need",
+    "Theory in one page",
+    "Set up",
+    "Choose",
+    "Build and look",
+    "Run and follow",
+    "Measure",
+    "See",
+    "Compare with the paper",
+    "Limits",
+    "On your own",
+    "Three questions",
+    "References and provenance",
+]
+
+
+def read(path: Path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [c.source for c in notebook.cells if c.cell_type == "code"]
+    text = [c.source for c in notebook.cells if c.cell_type == "markdown"]
+    return notebook, code, text
+
+
+@pytest.fixture(params=STUDIES, ids=lambda path: path.stem)
+def study(request):
+    return read(request.param)
+
+
+def test_there_are_notebooks():
+    assert STUDIES
+
+
+def test_headings_come_in_order_after_a_question(study):
+    _, _, text = study
+    lines = [line for cell in text for line in cell.splitlines()]
+    assert re.match(r"# .*\?$", lines[0])
+    found = [line[3:] for line in lines if line.startswith("## ")]
+    assert [heading for heading in found if heading in HEADINGS] == HEADINGS
+
+
+def test_theory_fits_one_page(study):
+    _, _, text = study
+    theory = next(cell for cell in text if cell.startswith("## Theory"))
+    assert len(theory.split()) <= 300
+    assert theory.count("$$") <= 2 * 3
+    assert "https://doi.org/10." in theory
+
+
+def test_length_is_that_of_a_lesson(study):
+    _, code, text = study
+    lines = [len(cell.splitlines()) for cell in code]
+    assert 12 <= len(code) <= 24
+    assert max(lines) <= 15
+    assert statistics.median(lines) <= 4
+    assert 900 <= sum(len(cell.split()) for cell in text) <= 1500
+
+
+def test_no_logic_no_paths_and_one_switch(study):
+    _, code, _ = study
+    everything = "\n".join(code)
+    assert not re.search(r"^\s*(def|class|if|while|try)\b|^\s*[!%]", everything, re.M)
+    assert not re.search(r"""["'](/|~|[A-Z]:\\)""", everything)
+    assert sum("LISI_NB_SCALE" in cell for cell in code) == 1
+    assert all("import " not in cell for cell in code[1:])
+
+
+def test_exercises_and_quiz_have_folded_answers(study):
+    _, _, text = study
+    own = next(cell for cell in text if cell.startswith("## On your own"))
+    quiz = next(cell for cell in text if cell.startswith("## Three questions"))
+    assert own.count("<details>") == own.count("</details>") == 3
+    assert len(re.findall(r"^\d\. ", quiz.partition("<details>")[0], re.M)) == 3
+    assert "<details>" in quiz
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_runs_from_top_to_bottom_at_smoke_scale(path, monkeypatch, tmp_path):
+    monkeypatch.setenv("LISI_NB_SCALE", "smoke")
+    notebook, _, _ = read(path)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
+    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 8

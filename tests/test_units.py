@@ -1,0 +1,49 @@
+"""Conversions from their definitions, and how a measured number prints."""
+
+import json
+import math
+
+import pytest
+from ase import units as ase_units
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lisi_nb.units import A_PER_PS_IN_CM_S, PER_A2_PS_IN_PER_NM2_NS, U_PER_A3_IN_G_CM3, Measured
+
+
+def test_conversions():
+    assert pytest.approx(1e-8 / 1e-12) == A_PER_PS_IN_CM_S  # cm per A / s per ps
+    assert pytest.approx((1 / 0.1**2) * (1 / 1e-3)) == PER_A2_PS_IN_PER_NM2_NS  # 0.1 nm per A, 1e-3 ns per ps
+    # 1 u in kg over 1 A3 in m3, in g/cm3; both tables are CODATA, of 2014 (ASE) and 2022: they differ by 2e-8.
+    assert pytest.approx(ase_units._amu * 1e30 / 1000, rel=1e-6) == U_PER_A3_IN_G_CM3
+
+
+def test_paper_speed_follows_from_its_displacement():
+    """Fu et al.: 19.6 A in 5 ns is printed as 39.2 cm/s."""
+    assert pytest.approx(39.2) == 19.6 / 5000 * A_PER_PS_IN_CM_S
+
+
+@pytest.mark.parametrize(
+    ("measured", "text"),
+    [
+        (Measured(3.14159, 0.4, "A"), "3.14 ± 0.40 A"),
+        (Measured(3.14159, 0.04, "A"), "3.142 ± 0.040 A"),
+        (Measured(1234.5, 250.0, "cm/s"), "1234 ± 250 cm/s"),
+        (Measured(2.8, 0.1, "1"), "2.80 ± 0.10"),
+        (Measured(5.0, 0.0, "A"), "5 ± 0 A"),
+        (Measured(5.0, math.nan, "A"), "5 A (no error estimate)"),
+        (Measured(math.nan, math.nan, "A"), "not measured (A)"),
+        (Measured(math.nan, math.nan, "1"), "not measured"),
+    ],
+)
+def test_text(measured, text):
+    assert str(measured) == text
+
+
+@given(st.floats(), st.floats(min_value=0), st.sampled_from(["1", "A", "cm/s"]))
+def test_always_prints_and_serialises(value, error, unit):
+    measured = Measured(value, error, unit)
+    assert str(measured)
+    data = json.loads(json.dumps(measured.to_dict(), allow_nan=False))
+    assert data["value"] == (value if math.isfinite(value) else None)
+    assert data["error"] == (error if math.isfinite(error) else None)
