@@ -103,7 +103,7 @@ def command_run(options: argparse.Namespace) -> tuple[int, Any]:
     if state == "finished":
         say("  these inputs have been run before; opening that run")
     elif state in ("failed", "stopped", "interrupted") and not options.again:
-        say(f"  it {state} earlier; start it over with --again")
+        say(f"  it {state} earlier; go on with `lisi-nb resume {run.id}`, or start it over with --again")
         return 1, summary(run)
     launch.start(run, again=options.again)
     if not options.detach:
@@ -142,6 +142,16 @@ def command_show(options: argparse.Namespace) -> tuple[int, Any]:
 def command_stop(options: argparse.Namespace) -> tuple[int, Any]:
     """``lisi-nb stop``: end a run cleanly, keeping what it wrote."""
     run = launch.stop(runs.open_run(options.run))
+    say(run.status()["message"] or str(run))
+    return 0, summary(run)
+
+
+def command_resume(options: argparse.Namespace) -> tuple[int, Any]:
+    """``lisi-nb resume``: go on with a stopped or interrupted run to its original target."""
+    run = runs.open_run(options.run)
+    launch.start(run, resume=True)
+    if not options.detach:
+        launch.wait(run, progress_line())
     say(run.status()["message"] or str(run))
     return 0, summary(run)
 
@@ -209,6 +219,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--study", default=None)
     for name, action in (("show", command_show), ("stop", command_stop)):
         add(name, action).add_argument("run", help="run id, folder name or hash")
+    sub = add("resume", command_resume)
+    sub.add_argument("run", help="run id, folder name or hash")
+    sub.add_argument("--detach", action="store_true", help="return at once; the run goes on")
     add("doctor", command_doctor)
     sub = add("potentials", command_potentials)
     sub.add_argument("what", choices=("list", "card"))

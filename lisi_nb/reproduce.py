@@ -20,6 +20,7 @@ from lisi_nb.engine import run as runs
 from lisi_nb.engine.run import Run
 
 Say = Callable[[str], None]
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class TimeLeft:
@@ -64,7 +65,7 @@ def run_all(study: ModuleType, scale: str, seeds: int, device: str, say: Say, wo
         started, tenth = time.monotonic(), -1
         say(f"[{index + 1}/{len(jobs)}] {name}, seed {params.seed}")
         run = launch.prepare(study, params, f"{scale}-{name}", device, _built(say))
-        launch.start(run, again=True)
+        launch.start(run, resume=True)
 
         def show(status: dict[str, Any], index: int = index) -> None:
             nonlocal tenth
@@ -162,8 +163,17 @@ def execute_notebook(study: ModuleType, scale: str, folder: Path) -> Path:
         else:
             os.environ["LISI_NB_SCALE"] = before
         target = folder / source.name
-        nbformat.write(notebook, target)
+        nbformat.write(without_widgets(notebook), target)
     return target
+
+
+def without_widgets(notebook: Any) -> Any:
+    """Drop widget views, which show nothing once their kernel is gone; the pictures beside them stay."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = [o for o in cell.outputs if WIDGET_VIEW not in o.get("data", {})]
+    return notebook
 
 
 def reproduce(study: ModuleType, scale: str, seeds: int, device: str, say: Say, words: Callable) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lisi_nb.engine import run as runs
+from lisi_nb.engine.lammps import TRAJECTORY
 from lisi_nb.engine.parse import Frame
 from lisi_nb.params import Params
 
@@ -66,7 +67,7 @@ def make_run(
         "structure": {"n_atoms": n_atoms, "report": "synthetic"},
     }
     run = runs.create(where, manifest, target=1)
-    write_dump(run.trajectory, frames, n_chunks)
+    write_dump(run.folder / TRAJECTORY, frames, n_chunks)
     run.update(state="finished", step=1)
     return run
 

@@ -16,7 +16,17 @@ from ase.io.lammpsdata import write_lammps_data
 
 from lisi_nb.engine import parse
 from lisi_nb.engine.devices import Device
-from lisi_nb.engine.lammps import DATA_FILE, FINAL_DATA, TYPES, Segment, input_text
+from lisi_nb.engine.lammps import (
+    DATA_FILE,
+    FINAL_DATA,
+    INPUT,
+    RESUME_INPUT,
+    TYPES,
+    Segment,
+    input_text,
+    log_file,
+    resume_text,
+)
 from lisi_nb.errors import RunFailed
 
 # What LAMMPS or DeePMD says -> what a user can do about it.
@@ -42,10 +52,12 @@ def executable(name: str) -> str:
     return str(path)
 
 
-def command(device: Device, input_file: str) -> list[str]:
-    """The LAMMPS command line for a device."""
+def command(device: Device, part: int = 0, restart: str = "") -> list[str]:
+    """The LAMMPS command line for a device: the start of a run or, with its `restart` file, a later part."""
     ranks = [executable("mpiexec"), "-n", str(device.ranks)] if device.ranks > 1 else []
-    return [*ranks, executable("lmp"), "-in", input_file, "-log", "log.lammps", "-screen", "none"]
+    resumed = ["-var", "part", str(part), "-var", "from", restart] if part else []
+    script = RESUME_INPUT if part else INPUT
+    return [*ranks, executable("lmp"), "-in", script, "-log", log_file(part), "-screen", "none", *resumed]
 
 
 def environment(device: Device) -> dict[str, str]:
@@ -79,9 +91,9 @@ def read_final(folder: Path) -> Atoms:
     return atoms
 
 
-def failure(folder: Path, code: int) -> str:
+def failure(folder: Path, code: int, part: int = 0) -> str:
     """LAMMPS's own message, its last lines, and what to do."""
-    screen = [f for f in (folder / "log.lammps", folder / "stdout.txt") if f.exists()]
+    screen = [f for f in (folder / log_file(part), folder / "stdout.txt") if f.exists()]
     said = next((found[0] for f in screen if (found := parse.errors(f))), f"LAMMPS ended with code {code}")
     text = "\n".join(f.read_text(errors="replace") for f in screen)
     advice = next((tip for words, tip in ADVICE.items() if words.lower() in text.lower()), "")
@@ -91,8 +103,8 @@ def failure(folder: Path, code: int) -> str:
     return f"{said}\nWhat to do: {remedy}\nLast lines:\n  " + "\n  ".join(tail)
 
 
-def prepare(folder: Path, atoms: Atoms, segment: Segment, models: list[Path], input_file: str = "in.lmp") -> None:
-    """Write what LAMMPS reads: data file, input, and links to the models in ``potential/``."""
+def prepare(folder: Path, atoms: Atoms, segment: Segment, models: list[Path]) -> None:
+    """Write what LAMMPS reads: data file, input (and the one to resume with), links to the models."""
     from lisi_nb.structures.interfaces import BOTTOM_TAG
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +118,9 @@ def prepare(folder: Path, atoms: Atoms, segment: Segment, models: list[Path], in
         names.append(f"potential/{link.name}")
     write_data(atoms, folder / DATA_FILE)
     bottom = [int(i) + 1 for i in np.flatnonzero(atoms.get_tags() == BOTTOM_TAG)]
-    (folder / input_file).write_text(input_text(segment, names, bottom))
+    (folder / INPUT).write_text(input_text(segment, names, bottom))
+    if segment.restart_every:
+        (folder / RESUME_INPUT).write_text(resume_text(segment, names, bottom))
 
 
 def run_blocking(
@@ -124,7 +138,7 @@ def run_blocking(
     prepare(folder, atoms, segment, models)
     with (folder / "stdout.txt").open("w") as screen:
         process = subprocess.Popen(
-            command(device, "in.lmp"), cwd=folder, env=environment(device), stdout=screen, stderr=subprocess.STDOUT
+            command(device), cwd=folder, env=environment(device), stdout=screen, stderr=subprocess.STDOUT
         )
         try:
             while process.poll() is None:

@@ -5,15 +5,35 @@ Every command lisi_nb ever sends to LAMMPS is in this file. Units are LAMMPS ``m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lisi_nb.errors import check_choice, check_range
 
 TYPES = ("Li", "Si")  # LAMMPS types 1, 2: the one order in data files, pair_coeff and trajectories
 BOTTOM_MODES = ("free", "fixed", "tethered")
-DATA_FILE, FINAL_DATA, RESTART = "data.lmp", "final.data", "final.restart"
-TRAJECTORY, DEVIATION, STOP_REQUEST = "traj.0.bin", "model_devi.out", "stop.request"
+DATA_FILE, FINAL_DATA, STOP_REQUEST = "data.lmp", "final.data", "stop.request"
+RESTARTS = ("restart.a", "restart.b", "final.restart")  # the first two in turn while a run goes on
+INPUT, RESUME_INPUT = "in.lmp", "resume.lmp"
 DUMP_COLUMNS = ("id", "type", "xu", "yu", "zu")
+PART, FROM = "${part}", "${from}"  # LAMMPS variables of a resumed run: its number and its restart file
+
+
+def trajectory_file(part: int | str = 0) -> str:
+    """Trajectory of part `part` of a run: 0 is the start, each resumption adds one."""
+    return f"traj.{part}.bin"
+
+
+def deviation_file(part: int | str = 0) -> str:
+    """Model deviation of a part."""
+    return "model_devi.out" if part == 0 else f"model_devi.{part}.out"
+
+
+def log_file(part: int | str = 0) -> str:
+    """LAMMPS log of a part."""
+    return "log.lammps" if part == 0 else f"log.{part}.lammps"
+
+
+TRAJECTORY, DEVIATION = trajectory_file(), deviation_file()
 
 
 @dataclass(frozen=True)
@@ -38,8 +58,8 @@ class Segment:
         Time step, and thermostat relaxation time (Nose-Hoover).
     seed : int
         Seed of the initial velocities.
-    dump_every, thermo_every, deviation_every : int
-        Steps between frames, thermo lines and ensemble deviations.
+    dump_every, thermo_every, deviation_every, restart_every : int
+        Steps between frames, thermo lines, ensemble deviations and restart files; 0 writes none.
     bottom : str
         ``"free"``, ``"fixed"`` or ``"tethered"`` (harmonic, `tether_eV_A2`) for atoms of the bottom group.
     walls : bool
@@ -53,6 +73,7 @@ class Segment:
     dump_every: int = 100
     thermo_every: int = 100
     deviation_every: int = 100
+    restart_every: int = 0
     bottom: str = "free"
     tether_eV_A2: float = 2.0
     walls: bool = False
@@ -67,15 +88,6 @@ class Segment:
         """Steps of all stages together."""
         return sum(stage.n_steps for stage in self.stages)
 
-    def shortened(self, n_steps: int) -> Segment:
-        """The same segment cut to its first `n_steps` steps."""
-        stages, left = [], n_steps
-        for stage in self.stages:
-            if left > 0:
-                stages.append(replace(stage, n_steps=min(stage.n_steps, left)))
-                left -= stage.n_steps
-        return replace(self, stages=tuple(stages))
-
 
 def header(segment: Segment) -> str:
     """Units, periodicity and structure."""
@@ -83,14 +95,21 @@ def header(segment: Segment) -> str:
     return f"units metal\natom_style atomic\natom_modify map yes\nboundary {boundary}\nread_data {DATA_FILE}\n"
 
 
-def potential(models: list[str], deviation_every: int) -> str:
-    """DeePMD pair style: the first model drives, all of them give the force deviation."""
-    out = f" out_freq {deviation_every} out_file {DEVIATION}" if len(models) > 1 else ""
+def restored() -> str:
+    """Structure, velocities, thermostat and step of a restart file."""
+    return f"atom_modify map yes\nread_restart {FROM}\n"
+
+
+def potential(models: list[str], deviation_every: int, part: int | str = 0) -> str:
+    """DeePMD pair style: the first model drives, all of them give the force deviation. Or Tersoff's silicon."""
+    if models[0].endswith(".tersoff"):
+        return f"pair_style tersoff\npair_coeff * * {models[0]} {' '.join('Si' for _ in TYPES)}\nneighbor 1.0 bin\n"
+    out = f" out_freq {deviation_every} out_file {deviation_file(part)}" if len(models) > 1 else ""
     return f"pair_style deepmd {' '.join(models)}{out}\npair_coeff * * {' '.join(TYPES)}\nneighbor 1.0 bin\n"
 
 
-def output(segment: Segment) -> str:
-    """Thermo lines (flushed, so that a reader can follow) and the binary trajectory, sorted by atom."""
+def output(segment: Segment, part: int | str = 0) -> str:
+    """Thermo lines (flushed, so that a reader can follow), binary trajectory sorted by atom, restart files in turn."""
     lines = [
         f"thermo {segment.thermo_every}",
         "thermo_style custom step temp pe ke etotal press pzz lz cpu",
@@ -99,9 +118,11 @@ def output(segment: Segment) -> str:
     ]
     if segment.dump_every:
         lines += [
-            f"dump trajectory all custom {segment.dump_every} {TRAJECTORY} {' '.join(DUMP_COLUMNS)}",
+            f"dump trajectory all custom {segment.dump_every} {trajectory_file(part)} {' '.join(DUMP_COLUMNS)}",
             "dump_modify trajectory sort id flush yes",
         ]
+    if segment.restart_every:
+        lines.append(f"restart {segment.restart_every} {RESTARTS[0]} {RESTARTS[1]}")
     return "\n".join(lines) + "\n"
 
 
@@ -135,23 +156,31 @@ def halt() -> str:
 
 
 def stages(segment: Segment) -> str:
-    """The runs themselves: Nose-Hoover in the mobile group, optionally with pressure along z."""
-    free_momentum = segment.bottom == "free"
-    text = f"timestep {segment.timestep_fs / 1000:g}\nreset_timestep 0\n"
+    """The runs themselves: Nose-Hoover in the mobile group, optionally with pressure along z.
+
+    Each stage runs up to its absolute last step with its ramp over its absolute steps, so a resumed run skips what is
+    done and continues a ramp where it was. A requested stop skips the rest.
+    """
+    text, first = f"timestep {segment.timestep_fs / 1000:g}\n", 0
     for stage in segment.stages:
-        temperature = f"temp {stage.start_K:g} {stage.stop_K:g} {segment.damping_ps:g}"
+        last = first + stage.n_steps
+        ensemble = f"temp {stage.start_K:g} {stage.stop_K:g} {segment.damping_ps:g}"
         if stage.pressure_bar is None:
-            text += f"fix integrate mobile nvt {temperature}\n"
+            ensemble = "nvt " + ensemble
         else:
-            text += f"fix integrate mobile npt {temperature} z {stage.pressure_bar:g} {stage.pressure_bar:g} 0.5\n"
-        text += "fix drift mobile momentum 100 linear 1 1 1\n" if free_momentum else ""
-        text += f"run {stage.n_steps}\nunfix integrate\n" + ("unfix drift\n" if free_momentum else "")
+            ensemble = f"npt {ensemble} z {stage.pressure_bar:g} {stage.pressure_bar:g} 0.5"
+        commands = [f"fix integrate mobile {ensemble}", f"run {last} upto start {first} stop {last}", "unfix integrate"]
+        if segment.bottom == "free":
+            commands = ["fix drift mobile momentum 100 linear 1 1 1", *commands, "unfix drift"]
+        quoted = " &\n  ".join(f'"{command}"' for command in commands)
+        text += f'if "$(step) < {last} && $(v_stop) < 0.5" then &\n  {quoted}\n'
+        first = last
     return text
 
 
 def final() -> str:
     """Last structure and restart file, written also after a requested stop."""
-    return f"write_data {FINAL_DATA} nocoeff\nwrite_restart {RESTART}\n"
+    return f"write_data {FINAL_DATA} nocoeff\nwrite_restart {RESTARTS[2]}\n"
 
 
 def input_text(segment: Segment, models: list[str], bottom_ids: list[int] | None = None) -> str:
@@ -166,6 +195,24 @@ def input_text(segment: Segment, models: list[str], bottom_ids: list[int] | None
         "molecular dynamics": stages(segment),
         "final state": final(),
     }
+    return _joined(blocks)
+
+
+def resume_text(segment: Segment, models: list[str], bottom_ids: list[int] | None = None) -> str:
+    """The input that carries a segment on: run it with the LAMMPS variables ``part`` (1, 2, ...) and ``from``."""
+    blocks = {
+        "state": restored(),
+        "potential": potential(models, segment.deviation_every, PART),
+        "held atoms": hold(segment, bottom_ids or []),
+        "output": output(segment, PART),
+        "stop on request": halt(),
+        "molecular dynamics": stages(segment),
+        "final state": final(),
+    }
+    return _joined(blocks)
+
+
+def _joined(blocks: dict[str, str]) -> str:
     return "\n".join(f"# {name}\n{text}" for name, text in blocks.items())
 
 

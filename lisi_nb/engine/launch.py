@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -12,9 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import psutil
+
 from lisi_nb import paths, potentials
 from lisi_nb.engine import devices, execute, versions
 from lisi_nb.engine import run as runs
+from lisi_nb.engine.lammps import STOP_REQUEST
 from lisi_nb.engine.run import ENDED, FORMAT, Run
 from lisi_nb.errors import RunFailed
 from lisi_nb.params import Params
@@ -85,7 +89,7 @@ def prepare(
             "n_steps": segment.n_steps,
             "timestep_fs": segment.timestep_fs,
             "device": dataclasses.asdict(where),
-            "command": [Path(word).name if "/" in word else word for word in execute.command(where, "in.lmp")],
+            "command": [Path(word).name if "/" in word else word for word in execute.command(where)],
             "versions": versions.installed(),
         }
         runs.create(draft, manifest, segment.n_steps)
@@ -98,15 +102,31 @@ def prepare(
     return existing or Run(folder)
 
 
-def start(run: Run, again: bool = False) -> Run:
+def start(run: Run, again: bool = False, resume: bool = False) -> Run:
     """Start a prepared run as a detached worker and return at once.
 
-    A run that is running or finished is left alone: it is followed or read, not repeated. One that failed,
-    was stopped or interrupted starts over only with `again`; its files move to ``previous-N/``.
+    A run that is running or finished is left alone: it is followed or read, not repeated. What happens with one that
+    failed, was stopped or interrupted is yours to say:
+
+    Parameters
+    ----------
+    run : Run
+        From `prepare`, or opened with `lisi_nb.engine.run.open_run`.
+    again : bool
+        Start it over; its files move to ``previous-N/``.
+    resume : bool
+        Go on from its last restart file to its original target, on one time axis. A run that has no restart file yet,
+        and a failed one, start over.
     """
-    state = run.status()["state"]
-    if again and state in ("failed", "stopped", "interrupted"):
-        runs.set_aside(run)
+    state, restart = run.status()["state"], None
+    if (again or resume) and state in ("failed", "stopped", "interrupted"):
+        _end_leftovers(run)
+        restart = run.restart_file() if resume and state != "failed" else None
+        if restart is None:
+            runs.set_aside(run)
+        else:
+            (run.folder / STOP_REQUEST).unlink(missing_ok=True)
+            (run.folder / "worker.log").rename(run.folder / f"worker.{run.n_parts}.log")
         state = "prepared"
     if state != "prepared":
         return run
@@ -117,7 +137,13 @@ def start(run: Run, again: bool = False) -> Run:
     run.update(state="queued", queued=time.time())
     with log:
         subprocess.Popen(
-            [sys.executable, "-m", "lisi_nb.engine.worker", str(run.folder.resolve())],
+            [
+                sys.executable,
+                "-m",
+                "lisi_nb.engine.worker",
+                str(run.folder.resolve()),
+                *([restart.name] if restart else []),
+            ],
             cwd=paths.PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -127,16 +153,29 @@ def start(run: Run, again: bool = False) -> Run:
     return run
 
 
+def _end_leftovers(run: Run) -> None:
+    """End LAMMPS processes that outlived a killed worker, so that no two write in one folder."""
+    folder = str(run.folder.resolve())
+    left = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cwd() == folder:
+                process.kill()
+                left.append(process)
+    psutil.wait_procs(left, timeout=10)
+
+
 def launch(
     study: ModuleType,
     params: Params,
     label: str = "run",
     device: str = "auto",
     again: bool = False,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """`prepare` and `start`: the same inputs open the same run."""
-    return start(prepare(study, params, label, device, progress), again)
+    return start(prepare(study, params, label, device, progress), again, resume)
 
 
 def wait(run: Run, progress: Callable[[dict], None] | None = None, every_s: float = 0.5) -> Run:

@@ -5,6 +5,7 @@ A half-written last line or frame is left out; a file that is damaged in the mid
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class TruncatedFile(ValueError):
     """A file ends in the middle of a record."""
 
 
-def frames(path: Path, every: int = 1, *, strict: bool = False) -> Iterator[Frame]:
+def frames(path: Path, every: int = 1, *, first: int = 0, strict: bool = False) -> Iterator[Frame]:
     """Stream frames of a LAMMPS binary dump; memory does not grow with its length.
 
     Parameters
@@ -54,6 +55,8 @@ def frames(path: Path, every: int = 1, *, strict: bool = False) -> Iterator[Fram
         Binary dump with columns ``id type xu yu zu`` sorted by id.
     every : int
         Yield every `every`-th frame.
+    first : int
+        Index of the first frame to yield.
     strict : bool
         Raise `TruncatedFile` on an unfinished last frame instead of leaving it out.
 
@@ -71,7 +74,7 @@ def frames(path: Path, every: int = 1, *, strict: bool = False) -> Iterator[Fram
                 if header is None:
                     return
                 step, n_atoms, box, n_columns, n_chunks = header
-                wanted, count = index % every == 0, 0
+                wanted, count = index >= first and (index - first) % every == 0, 0
                 chunks = []
                 left = n_atoms * n_columns
                 for _ in range(n_chunks):
@@ -155,6 +158,49 @@ def count_frames(path: Path) -> int:
         assert header is not None
         size = stream.tell() + header[4] * 4 + 8 * header[1] * header[3]
     return path.stat().st_size // size
+
+
+def truncate(path: Path, step: int) -> None:
+    """Cut a trajectory before its first frame at or after `step`, and any unfinished frame at its end."""
+    end = 0
+    with path.open("rb") as stream:
+        while True:
+            try:
+                header = _header(stream, path)
+                if header is None or header[0] >= step:
+                    break
+                for _ in range(header[4]):
+                    (count,) = struct.unpack("i", _exactly(stream, 4))
+                    _skip(stream, 8 * count)
+            except EOFError:
+                break
+            end = stream.tell()
+    os.truncate(path, end)
+
+
+RESTART_MAGIC = b"LammpS RestartT"
+
+
+def is_whole_restart(path: Path) -> bool:
+    """Whether a LAMMPS restart file was written to its end: it begins and ends with LAMMPS's own mark."""
+    with path.open("rb") as stream:
+        begins = stream.read(len(RESTART_MAGIC)) == RESTART_MAGIC
+        stream.seek(max(0, path.stat().st_size - len(RESTART_MAGIC) - 1))
+        return begins and stream.read().rstrip(b"\0") == RESTART_MAGIC
+
+
+def joined(parts: list[dict[str, Array]], step: str) -> dict[str, Array]:
+    """Columns of the parts of a run as one table: a part supersedes what lies at or beyond its first `step`."""
+    table: dict[str, Array] = {}
+    for part in parts:
+        if not len(part.get(step, ())):
+            table = table or part
+        elif not len(table.get(step, ())):
+            table = part
+        else:
+            keep = table[step] < part[step][0]
+            table = {name: np.concatenate([table[name][keep], part[name]]) for name in part}
+    return table
 
 
 def thermo(path: Path) -> dict[str, Array]:

@@ -1,7 +1,8 @@
 """The run folder: everything about one run, readable by anybody at any time.
 
 ``manifest.json`` (inputs, immutable) · ``status.json`` (what happens) · ``in.lmp`` ``data.lmp`` (what LAMMPS
-read) · ``log.lammps`` ``traj.0.bin`` ``model_devi.out`` (what it wrote) · ``results.json``.
+read) · ``log.lammps`` ``traj.0.bin`` ``model_devi.out`` (what it wrote) · ``restart.a`` ``restart.b`` (in turn) ·
+``results.json``. Each resumption adds a part: ``log.1.lammps`` ``traj.1.bin`` ``model_devi.1.out``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +23,16 @@ import psutil
 
 from lisi_nb import paths
 from lisi_nb.engine import parse
-from lisi_nb.engine.lammps import DEVIATION, STOP_REQUEST, TRAJECTORY
+from lisi_nb.engine.lammps import (
+    DATA_FILE,
+    INPUT,
+    RESTARTS,
+    RESUME_INPUT,
+    STOP_REQUEST,
+    deviation_file,
+    log_file,
+    trajectory_file,
+)
 
 FORMAT = 1
 STATES = ("prepared", "queued", "running", "finished", "failed", "stopped", "interrupted")
@@ -94,12 +105,12 @@ class Run:
                 status |= {
                     "state": "interrupted",
                     "message": "The process is gone without having finished. What it wrote is kept; "
-                    "start it over with --again.",
+                    "go on with `lisi-nb resume`.",
                 }
         if status["state"] == "queued" and time.time() - status["queued"] > QUEUE_PATIENCE_S:
             status |= {
                 "state": "interrupted",
-                "message": f"Its worker did not start; see {self.folder / 'worker.log'}. Start it over with --again.",
+                "message": f"Its worker did not start; see {self.folder / 'worker.log'}. Try `lisi-nb resume`.",
             }
         return status
 
@@ -110,13 +121,30 @@ class Run:
         write_json(path, current | changes)
 
     @property
-    def trajectory(self) -> Path:
-        """Binary trajectory."""
-        return self.folder / TRAJECTORY
+    def n_parts(self) -> int:
+        """Parts so far: 1, and one more for each resumption."""
+        n = 1
+        while (self.folder / log_file(n)).exists():
+            n += 1
+        return n
 
-    def frames(self, every: int = 1) -> Any:
-        """Stream the frames written so far (see `lisi_nb.engine.parse.frames`)."""
-        return parse.frames(self.trajectory, every)
+    @property
+    def trajectories(self) -> list[Path]:
+        """Binary trajectories of the parts that have one, in order of time."""
+        files = (self.folder / trajectory_file(part) for part in range(self.n_parts))
+        return [file for file in files if file.exists()]
+
+    @property
+    def n_frames(self) -> int:
+        """Whole frames written so far."""
+        return sum(parse.count_frames(file) for file in self.trajectories)
+
+    def frames(self, every: int = 1) -> Iterator[parse.Frame]:
+        """Stream every `every`-th frame written so far, over all parts (see `lisi_nb.engine.parse.frames`)."""
+        skip = 0
+        for file in self.trajectories:
+            yield from parse.frames(file, every, first=skip)
+            skip = (skip - parse.count_frames(file)) % every
 
     def ends(self) -> tuple[parse.Frame, parse.Frame]:
         """First and last whole frame, streaming; a run without frames raises ``ValueError``."""
@@ -128,12 +156,19 @@ class Run:
         return first, last
 
     def thermo(self) -> dict[str, Any]:
-        """Thermo columns so far."""
-        return parse.thermo(self.folder / "log.lammps")
+        """Thermo columns so far, on one axis of steps."""
+        return parse.joined([parse.thermo(self.folder / log_file(k)) for k in range(self.n_parts)], "Step")
 
     def model_deviation(self) -> dict[str, Any]:
-        """Ensemble deviation so far."""
-        return parse.model_deviation(self.folder / DEVIATION)
+        """Ensemble deviation so far, on one axis of steps."""
+        parts = [parse.model_deviation(self.folder / deviation_file(k)) for k in range(self.n_parts)]
+        return parse.joined(parts, "step")
+
+    def restart_file(self) -> Path | None:
+        """The newest whole restart file, or ``None``; one that was cut while being written is passed over."""
+        files = [self.folder / name for name in RESTARTS]
+        whole = [file for file in files if file.exists() and parse.is_whole_restart(file)]
+        return max(whole, key=lambda file: file.stat().st_mtime_ns, default=None)
 
     def results(self) -> dict[str, Any] | None:
         """What the analysis wrote, or ``None`` before it."""
@@ -199,7 +234,7 @@ def create(folder: Path, manifest: dict[str, Any], target: int) -> Run:
 def set_aside(run: Run) -> None:
     """Move what an ended run wrote into ``previous-N/``, so that it can start over without losing anything."""
     n = 1 + sum(1 for _ in run.folder.glob("previous-*"))
-    keep = {"manifest.json", "in.lmp", "data.lmp", "potential"}
+    keep = {"manifest.json", INPUT, RESUME_INPUT, DATA_FILE, "potential"}
     target = run.folder / f"previous-{n}"
     target.mkdir()
     for item in run.folder.iterdir():

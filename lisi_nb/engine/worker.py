@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import psutil
 
+from lisi_nb.engine import parse
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.execute import command, environment, failure
-from lisi_nb.engine.lammps import FINAL_DATA, STOP_REQUEST
+from lisi_nb.engine.lammps import FINAL_DATA, STOP_REQUEST, log_file, trajectory_file
 from lisi_nb.engine.run import Run, write_json
 
 LOOK_EVERY_S = 0.5
@@ -44,21 +45,44 @@ def progress(run: Run, target: int) -> dict[str, Any]:
     return {"step": int(steps[-1]), "target": target, "steps_per_s": speed, "left_s": left}
 
 
-def simulate(run: Run, device: Device, target: int) -> str:
-    """Run LAMMPS to its end, to a stop request, or to failure; return the final state."""
+def cut_repeated(run: Run, part: int) -> bool:
+    """Cut frames that part `part` writes again from the trajectories before it; False while its start is unknown."""
+    thermo = parse.thermo(run.folder / log_file(part))
+    if not thermo:
+        return False
+    for before in range(part):
+        if (file := run.folder / trajectory_file(before)).exists():
+            parse.truncate(file, int(thermo["Step"][0]))
+    return True
+
+
+def simulate(run: Run, device: Device, target: int, restart: str = "") -> str:
+    """Run LAMMPS to its end, to a stop request, or to failure; return the final state.
+
+    With a `restart` file the run goes on from there as its next part.
+    """
+    part = run.n_parts if restart else 0
     with (run.folder / "stdout.txt").open("w") as screen:
         process = subprocess.Popen(
-            command(device, "in.lmp"), cwd=run.folder, env=environment(device), stdout=screen, stderr=subprocess.STDOUT
+            command(device, part, restart),
+            cwd=run.folder,
+            env=environment(device),
+            stdout=screen,
+            stderr=subprocess.STDOUT,
         )
     asked_at: float | None = None
+    joined = part == 0
     while process.poll() is None:
         time.sleep(LOOK_EVERY_S)
+        joined = joined or cut_repeated(run, part)
         run.update(**progress(run, target))
         if asked_at is None and (run.folder / STOP_REQUEST).exists():
             asked_at = time.monotonic()
         if asked_at is not None and time.monotonic() - asked_at > PATIENCE_S:
             process.terminate()
             asked_at = time.monotonic()
+    if not joined:
+        cut_repeated(run, part)
     now = progress(run, target)
     run.update(**now)
     finite = all(np.isfinite(column).all() for column in run.thermo().values())
@@ -67,7 +91,7 @@ def simulate(run: Run, device: Device, target: int) -> str:
         return "stopped"
     if process.returncode == 0 and (run.folder / FINAL_DATA).exists() and now["step"] == target and finite:
         return "finished"
-    message = failure(run.folder, process.returncode)
+    message = failure(run.folder, process.returncode, part)
     run.update(message=message if finite else "The energy is not finite: the forces blew up.\n" + message)
     return "failed"
 
@@ -83,8 +107,8 @@ def analyse(run: Run) -> None:
         run.update(message=f"The run is complete, but its analysis failed: {error}. See analysis-error.txt.")
 
 
-def main(folder: Path) -> int:
-    """Execute the run in `folder`; return 0 when it finished or stopped on request."""
+def main(folder: Path, restart: str = "") -> int:
+    """Execute the run in `folder`, from its file `restart` if given; return 0 when it finished or was stopped."""
     run = Run(folder)
     target = run.status()["target"]
     device = Device(**run.manifest["device"])
@@ -100,7 +124,7 @@ def main(folder: Path) -> int:
     me = psutil.Process()
     run.update(state="running", pid=me.pid, process_start=me.create_time(), started=time.time(), message="")
     try:
-        state = simulate(run, device, target)
+        state = simulate(run, device, target, restart)
     except Exception as error:
         (run.folder / "worker-error.txt").write_text(traceback.format_exc())
         run.update(state="failed", ended=time.time(), message=f"{type(error).__name__}: {error}")
@@ -112,4 +136,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

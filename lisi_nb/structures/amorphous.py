@@ -25,10 +25,16 @@ from lisi_nb.units import U_PER_A3_IN_G_CM3
 
 Progress = Callable[[str, int, int], None]
 
+FREEZING_K = {"Si": (1500.0, 700.0)}  # where the slow part of a quench is spent
+FAST = 10.0
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """A melt-quench: hold at `melt_K`, cool at `quench_K_per_ps` to `end_K`, relax the height at 0 bar.
+    """A melt-quench: hold at `melt_K`, cool to `end_K`, relax the height at 0 bar.
+
+    Cooling goes at `quench_K_per_ps` through the range where the network freezes (`FREEZING_K`), and ten times
+    faster above and below it, where nothing is decided.
 
     Densities are those of the start; the height relaxes at the end, so the result has the potential's own
     density. `melt_ps`, `relax_ps` and `timestep_fs` as named.
@@ -54,10 +60,17 @@ class Recipe:
         def steps(ps: float) -> int:
             return max(1, round(1000 * ps / self.timestep_fs))
 
+        freezing = FREEZING_K.get(self.element, (self.melt_K, self.end_K))
+        hot, cold = (min(self.melt_K, max(self.end_K, each)) for each in freezing)
+        ramps = ((self.melt_K, hot, FAST), (hot, cold, 1.0), (cold, self.end_K, FAST))
         return Segment(
             (
                 Stage(steps(self.melt_ps), self.melt_K, self.melt_K),
-                Stage(steps((self.melt_K - self.end_K) / self.quench_K_per_ps), self.melt_K, self.end_K),
+                *(
+                    Stage(steps((start - stop) / (factor * self.quench_K_per_ps)), start, stop)
+                    for start, stop, factor in ramps
+                    if start > stop
+                ),
                 Stage(steps(self.relax_ps), self.end_K, self.end_K, 0.0),
             ),
             timestep_fs=self.timestep_fs,
@@ -139,7 +152,7 @@ def melt_quench(recipe: Recipe, potential: Potential, progress: Progress | None 
     RunFailed
         The MD failed.
     """
-    identity = json.dumps([asdict(recipe), potential.sha256, 1], sort_keys=True)
+    identity = json.dumps([asdict(recipe), potential.sha256, 2], sort_keys=True)
     path = paths.cache() / "structures" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.extxyz"
     if path.exists():
         cached = read(path, format="extxyz")

@@ -15,12 +15,16 @@ from ase import Atoms
 
 from lisi_nb.engine import devices, parse, versions
 from lisi_nb.engine.execute import run_blocking
-from lisi_nb.engine.lammps import Segment, Stage
+from lisi_nb.engine.lammps import DEVIATION, Segment, Stage
 from lisi_nb.paths import DATA
 from lisi_nb.potentials import Potential, get
 from lisi_nb.potentials.compressed import sha256
+from lisi_nb.structures.amorphous import Recipe, melt_quench
 from lisi_nb.structures.crystals import NAMES, crystal
+from lisi_nb.structures.interfaces import FACETS
 from lisi_nb.training.dataset import ELEMENTS
+from lisi_nb.training.explore import amorphous_interface
+from lisi_nb.training.frames import small_interface
 
 
 def predictions(potential: Potential, frames: list[Atoms]) -> dict[str, np.ndarray]:
@@ -29,8 +33,8 @@ def predictions(potential: Potential, frames: list[Atoms]) -> dict[str, np.ndarr
     Returns
     -------
     dict
-        ``energy_eV_atom`` ``(n,)`` errors, ``force_eV_A`` ``(n,)`` RMSE per frame, ``max_force_error_eV_A`` ``(n,)``
-        and ``max_devi_f_eV_A`` ``(n,)``.
+        Arrays ``(n,)``: ``energy_eV_atom``, the error; ``Li_sq_eV2_A2`` and ``Si_sq_eV2_A2``, squared force errors
+        summed over the element's components; ``max_force_error_eV_A``; ``max_devi_f_eV_A``.
     """
     from deepmd.infer import DeepPot
 
@@ -46,17 +50,18 @@ def predictions(potential: Potential, frames: list[Atoms]) -> dict[str, np.ndarr
         rows.append(
             (
                 (float(results[0][0].ravel()[0]) - atoms.get_potential_energy()) / len(atoms),
-                float(np.sqrt((error**2).mean())),
+                *(float((error[np.array(types) == k] ** 2).sum()) for k in range(len(ELEMENTS))),
                 float(np.linalg.norm(error, axis=1).max()),
                 float(spread.max()),
             )
         )
-    names = ("energy_eV_atom", "force_eV_A", "max_force_error_eV_A", "max_devi_f_eV_A")
+    squares = [f"{element}_sq_eV2_A2" for element in ELEMENTS]
+    names = ("energy_eV_atom", *squares, "max_force_error_eV_A", "max_devi_f_eV_A")
     return dict(zip(names, np.array(rows).T, strict=True))
 
 
 def test_errors(potential: Potential, frames: list[Atoms]) -> dict[str, Any]:
-    """RMSE of energy (meV/atom) and force (eV/A) by kind of system and overall."""
+    """RMSE of energy (meV/atom) and of force components (eV/A; all, on Li, on Si) by kind of system and overall."""
     found = predictions(potential, frames)
     groups: dict[str, list[int]] = defaultdict(list)
     for k, atoms in enumerate(frames):
@@ -64,14 +69,18 @@ def test_errors(potential: Potential, frames: list[Atoms]) -> dict[str, Any]:
         groups["all"].append(k)
     table = {}
     for name, members in sorted(groups.items()):
-        sizes = np.array([len(frames[k]) for k in members])
-        table[name] = {
+        row: dict[str, float] = {
             "n_frames": len(members),
             "energy_rmse_meV_atom": round(1e3 * float(np.sqrt((found["energy_eV_atom"][members] ** 2).mean())), 2),
-            "force_rmse_eV_A": round(
-                float(np.sqrt((found["force_eV_A"][members] ** 2 * sizes).sum() / sizes.sum())), 4
-            ),
         }
+        squares, n_atoms = 0.0, 0
+        for element in ELEMENTS:
+            count = sum(frames[k].get_chemical_symbols().count(element) for k in members)
+            square = float(found[f"{element}_sq_eV2_A2"][members].sum())
+            squares, n_atoms = squares + square, n_atoms + count
+            if count:
+                row[f"force_rmse_{element}_eV_A"] = round(float(np.sqrt(square / (3 * count))), 4)
+        table[name] = row | {"force_rmse_eV_A": round(float(np.sqrt(squares / (3 * n_atoms))), 4)}
     return table
 
 
@@ -110,6 +119,47 @@ def properties(potential: Potential) -> dict[str, Any]:
         "volume_A3_atom": {name: round(float(a.get_volume() / len(a)), 3) for name, a in found.items()},
         "formation_eV_atom": formation,
     }
+
+
+def amorphous_silicon(potential: Potential) -> dict[str, Any]:
+    """What melt and quench makes of 216 silicon atoms at 50 K/ps, and how far that is from amorphous silicon."""
+    edge = 216 ** (1 / 3) * 2.73
+    recipe = Recipe("Si", 216, (edge, edge), 2.3, 2500.0, 4.0, 50.0, 300.0, 4.0, 2.0, 1)
+    _, found = melt_quench(recipe, potential)
+    return {
+        "quench_K_per_ps": recipe.quench_K_per_ps,
+        "density_g_cm3": round(found.density_g_cm3, 3),
+        "coordination_2.85A": round(found.coordination, 2),
+        "first_peak_A": round(found.first_peak_A, 2),
+        "problems": list(found.problems()),
+    }
+
+
+def stability(potential: Potential, duration_ps: float = 50.0, temperature_K: float = 1000.0) -> dict[str, Any]:
+    """Small Si | Li interfaces held at `temperature_K` for `duration_ps`: LAMMPS stops if an atom is lost.
+
+    Returns per interface the number of atoms and the largest force deviation, its 95th percentile and maximum in eV/A.
+    """
+    table: dict[str, Any] = {}
+    for k, facet in enumerate((*FACETS, "aSi")):
+        atoms = amorphous_interface(k, 0.0) if facet == "aSi" else small_interface(facet, k, 0.0, lateral_A=10.5)
+        segment = Segment(
+            (Stage(round(1000 * duration_ps / 2.0), temperature_K, temperature_K),),
+            timestep_fs=2.0,
+            seed=k + 1,
+            dump_every=0,
+            deviation_every=50,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            end = run_blocking(Path(folder), atoms, segment, potential.models(), devices.choose())
+            deviation = parse.model_deviation(Path(folder) / DEVIATION)["max_devi_f_eV_A"]
+        table[facet] = {
+            "n_atoms": len(atoms),
+            "n_atoms_lost": len(atoms) - len(end),
+            "max_devi_f_p95_eV_A": round(float(np.percentile(deviation, 95)), 3),
+            "max_devi_f_max_eV_A": round(float(deviation.max()), 3),
+        }
+    return {"duration_ps": duration_ps, "temperature_K": temperature_K, "interfaces": table}
 
 
 def speed(potential: Potential, atoms: Atoms, n_steps: int = 300) -> dict[str, Any]:
@@ -181,7 +231,8 @@ def publish(
     card["test_errors"] = test_errors(potential, test)
     low_high, how = thresholds(potential, test)
     card["validity"] |= {"trust_eV_A": low_high, "trust_how": how}
-    card["properties"] = properties(potential)
+    card["properties"] = properties(potential) | {"amorphous_si": amorphous_silicon(potential)}
+    card["stability"] = stability(potential)
     card["speed"] = speed(potential, probe)
     card["made"] = {"date": time.strftime("%Y-%m-%d"), "versions": versions.installed()}
     (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")

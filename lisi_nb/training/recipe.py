@@ -1,12 +1,13 @@
 """How the shipped potential ``lisi`` is made: the one place with its settings.
 
-``python -m lisi_nb.training.recipe explore|train|publish``; the labels between explore and train come from
-`lisi_nb.training.label`. Everything is resumable; labels live in ``data/training/lisi``.
+``python -m lisi_nb.training.recipe collect`` adds labels (`lisi_nb.training.label`) round by round, ``make`` trains and
+publishes from the labels in ``data/training/lisi``. Everything is resumable.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from lisi_nb import paths, potentials
 from lisi_nb.potentials.compressed import compressed
 from lisi_nb.structures.interfaces import interface, silicon_slab
 from lisi_nb.structures.packing import random_packing
+from lisi_nb.training.amorphous_frames import amorphous_silicon
 from lisi_nb.training.dataset import split, usable, write_deepmd
 from lisi_nb.training.explore import explore
 from lisi_nb.training.frames import initial_frames
@@ -29,9 +31,9 @@ from lisi_nb.training.train import train_member
 NAME = "lisi"
 REFERENCE = "7net-l3i5"
 N_MEMBERS = 3
-N_ROUNDS = 3
+EXPLORED, AMORPHOUS = (1, 2, 3), 4  # rounds: active learning by MD, then amorphous silicon
 SEEDS = (11, 22, 33)
-DRAFT_STEPS, FINAL_STEPS = 14000, 30000
+DRAFT_STEPS, FINAL_STEPS = 14000, 70000
 EXPLORE_STEPS, PER_RUN = 2500, 8
 LABELS = paths.DATA / "training" / NAME
 
@@ -95,7 +97,7 @@ def label(round_number: int, frames: list[Atoms], work: Path) -> None:
     for k, part in enumerate(parts):
         options = ["--reference", REFERENCE, "--shard", str(k), "--shards", "2"]
         module = [str(python), "-m", "lisi_nb.training.label", str(queue), str(part), *options]
-        jobs.append(subprocess.Popen(module, cwd=paths.PROJECT))
+        jobs.append(subprocess.Popen(module, cwd=paths.PROJECT, env=os.environ | {"OMP_NUM_THREADS": "1"}))
     if any(job.wait() for job in jobs):
         raise RuntimeError(f"Labelling of round {round_number} was cut short; run again to go on where it stopped.")
     LABELS.mkdir(parents=True, exist_ok=True)
@@ -103,15 +105,17 @@ def label(round_number: int, frames: list[Atoms], work: Path) -> None:
 
 
 def collect(work: Path) -> None:
-    """Rounds 0 to `N_ROUNDS`: build, then alternate training, exploring and labelling. Skips finished rounds."""
+    """Build round 0, then alternate training, exploring and labelling. Skips finished rounds."""
     label(0, initial_frames(), work)
-    for round_number in range(1, N_ROUNDS + 1):
-        if (LABELS / f"round{round_number}.extxyz").exists():
+    for number in (*EXPLORED, AMORPHOUS):
+        if (LABELS / f"round{number}.extxyz").exists():
             continue
-        models = [compressed(path) for path in train(work / f"draft{round_number}", DRAFT_STEPS)]
-        label(
-            round_number, explore(work / f"explore{round_number}", models, round_number, EXPLORE_STEPS, PER_RUN), work
-        )
+        models = [compressed(path) for path in train(work / f"draft{number}", DRAFT_STEPS)]
+        if number == AMORPHOUS:
+            frames = amorphous_silicon(work / f"explore{number}", models, number)
+        else:
+            frames = explore(work / f"explore{number}", models, number, EXPLORE_STEPS, PER_RUN)
+        label(number, frames, work)
 
 
 def probe() -> Atoms:

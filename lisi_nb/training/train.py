@@ -17,7 +17,7 @@ DESCRIPTOR: dict[str, Any] = {
     "type": "se_e2_a",
     "rcut": 5.2,
     "rcut_smth": 1.0,
-    "sel": [64, 48],
+    "sel": [50, 40],
     "neuron": [10, 20, 40],
     "axis_neuron": 8,
     "resnet_dt": False,

@@ -16,7 +16,6 @@ from ase import Atoms
 from IPython.utils.capture import capture_output
 
 from lisi_nb.engine.lammps import TYPES
-from lisi_nb.engine.parse import count_frames
 from lisi_nb.engine.run import Run
 from lisi_nb.plots import COLOURS, RADII_A
 
@@ -114,7 +113,7 @@ def _turned(atoms: Atoms) -> Atoms:
 
 
 def _trajectory(run: Run) -> View:
-    n_frames = count_frames(run.trajectory) if run.trajectory.exists() else 0
+    n_frames = run.n_frames
     if n_frames == 0:
         raise ValueError(f"{run.id} has written no frame yet. Wait a moment: await follow(run).")
     import ovito
@@ -123,7 +122,7 @@ def _trajectory(run: Run) -> View:
     from ovito.modifiers import WrapPeriodicImagesModifier
     from ovito.vis import Viewport
 
-    pipeline: Any = import_file(run.trajectory)
+    pipeline: Any = import_file([str(file) for file in run.trajectories])
     _paint(pipeline.source.data)
     pipeline.modifiers.append(WrapPeriodicImagesModifier())
     private = ovito.Scene()  # else two views would share one time slider

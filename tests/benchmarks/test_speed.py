@@ -1,6 +1,6 @@
 """Speed beside plain alternatives, as ratios: `make benchmark`. Times belong to this machine; ratios travel.
 
-Each table goes to the terminal; the targets asserted here are the ones promised in the README.
+Each table goes to the terminal; the targets asserted here are the constants below.
 """
 
 import subprocess
@@ -80,8 +80,8 @@ def test_reading_beside_ase_and_mdanalysis(big_run, tmp_path):
             table = np.column_stack([np.arange(1, N_ATOMS + 1), frame.types, frame.positions_A])
             np.savetxt(stream, table, fmt="%d %d %.8g %.8g %.8g")
     start_of_file = tmp_path / "t.bin"
-    size = big_run.trajectory.stat().st_size // N_FRAMES
-    with big_run.trajectory.open("rb") as stream:
+    size = big_run.trajectories[0].stat().st_size // N_FRAMES
+    with big_run.trajectories[0].open("rb") as stream:
         start_of_file.write_bytes(stream.read(n * size))
 
     def ms(read) -> float:

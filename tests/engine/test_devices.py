@@ -57,8 +57,8 @@ def test_unknown_device():
 
 def test_command_and_environment():
     one, two = Device("cpu", "X", 1), Device("cpu", "X", 2)
-    assert [os.path.basename(w) for w in command(one, "in.lmp")][:3] == ["lmp", "-in", "in.lmp"]
-    assert [os.path.basename(w) for w in command(two, "in.lmp")][:4] == ["mpiexec", "-n", "2", "lmp"]
+    assert [os.path.basename(w) for w in command(one)][:3] == ["lmp", "-in", "in.lmp"]
+    assert [os.path.basename(w) for w in command(two)][:4] == ["mpiexec", "-n", "2", "lmp"]
     assert environment(one)["CUDA_VISIBLE_DEVICES"] == ""
     assert environment(Device("gpu", "G", 1, "3"))["CUDA_VISIBLE_DEVICES"] == "3"
     assert environment(two)["OMP_NUM_THREADS"] == "1"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lisi_nb.engine.lammps import Segment, Stage, _ranges, input_text
+from lisi_nb.engine.lammps import Segment, Stage, _ranges, input_text, resume_text
 
 GOLDEN = """\
 # structure
@@ -43,10 +43,10 @@ fix stop all halt 20 v_stop > 0.5 error soft message no
 
 # molecular dynamics
 timestep 0.0005
-reset_timestep 0
-fix integrate mobile nvt temp 500 500 0.1
-run 2000
-unfix integrate
+if "$(step) < 2000 && $(v_stop) < 0.5" then &
+  "fix integrate mobile nvt temp 500 500 0.1" &
+  "run 2000 upto start 0 stop 2000" &
+  "unfix integrate"
 
 # final state
 write_data final.data nocoeff
@@ -91,10 +91,27 @@ def test_one_model_writes_no_deviation_and_no_dump_when_unwanted():
 
 def test_stages_follow_on_one_time_axis():
     text = input_text(segment(stages=(Stage(5, 900, 900), Stage(7, 900, 300), Stage(9, 300, 300, 1.5))), ["m.pb"])
-    assert text.count("reset_timestep 0") == 1
-    assert text.index("run 5") < text.index("temp 900 300 0.1") < text.index("run 7") < text.index("run 9")
-    assert "fix integrate mobile npt temp 300 300 0.1 z 1.5 1.5 0.5\nrun 9\nunfix integrate" in text
+    first = text.index('"run 5 upto start 0 stop 5"')
+    second = text.index('"run 12 upto start 5 stop 12"')
+    assert first < text.index("temp 900 300 0.1") < second < text.index('"run 21 upto start 12 stop 21"')
+    assert '"fix integrate mobile npt temp 300 300 0.1 z 1.5 1.5 0.5"' in text
     assert text.count("unfix integrate") == 3
+
+
+def test_resumed_segment_reads_its_state_and_writes_new_files():
+    stages = (Stage(5, 900, 900), Stage(7, 900, 300))
+    first = input_text(segment(stages=stages, restart_every=4), ["a.pb", "b.pb"], [1])
+    then = resume_text(segment(stages=stages, restart_every=4), ["a.pb", "b.pb"], [1])
+    assert "read_restart ${from}" in then
+    assert "read_data" not in then
+    assert "velocity mobile create" not in then
+    for old, new in (("traj.0.bin", "traj.${part}.bin"), ("model_devi.out", "model_devi.${part}.out")):
+        assert old in first
+        assert old not in then
+        assert new in then
+    for same in ("restart 4 restart.a restart.b", '"run 5 upto start 0 stop 5"', '"run 12 upto start 5 stop 12"'):
+        assert same in first
+        assert same in then
 
 
 @given(st.sets(st.integers(1, 400)))
@@ -109,15 +126,10 @@ def test_ranges_expand_to_the_same_ids(ids):
     assert len(words) == sum(i - 1 not in ids for i in ids)
 
 
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=5), st.integers(1, 300))
-def test_shortened_is_the_first_steps(lengths, n):
-    whole = segment(stages=tuple(Stage(length, 300 + k, 400) for k, length in enumerate(lengths)))
-    short = whole.shortened(n)
-    assert short.n_steps == min(n, whole.n_steps)
-    for mine, theirs in zip(short.stages, whole.stages, strict=False):
-        assert mine.start_K == theirs.start_K
-        assert mine.n_steps <= theirs.n_steps
-    assert all(a.n_steps == b.n_steps for a, b in zip(short.stages[:-1], whole.stages, strict=False))
+def test_tersoff_silicon_needs_no_ensemble():
+    text = input_text(segment(), ["potential/member0.tersoff"], [])
+    assert "pair_style tersoff\npair_coeff * * potential/member0.tersoff Si Si\n" in text
+    assert "deepmd" not in text
 
 
 @pytest.mark.parametrize(

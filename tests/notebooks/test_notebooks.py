@@ -9,6 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 from lisi_nb import paths
+from lisi_nb.reproduce import WIDGET_VIEW
 
 NOTEBOOKS = sorted((paths.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 STUDIES = [path for path in NOTEBOOKS if not path.name.startswith("00_")]
@@ -54,6 +55,20 @@ def test_headings_come_in_order_after_a_question(study):
     assert re.match(r"# .*\?$", lines[0])
     found = [line[3:] for line in lines if line.startswith("## ")]
     assert [heading for heading in found if heading in HEADINGS] == HEADINGS
+
+
+def test_outputs_come_from_a_real_run_and_are_small(study):
+    notebook, _, _ = study
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    numbers = [cell.execution_count for cell in cells]
+    assert numbers == list(range(1, len(cells) + 1))
+    everything = nbformat.writes(notebook)
+    assert len(everything) < 1_500_000
+    assert WIDGET_VIEW not in everything
+    assert "widgets" not in notebook.metadata
+    assert not re.search(r"/(home|root|work|Users|tmp)/", everything)
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 8
 
 
 def test_theory_fits_one_page(study):

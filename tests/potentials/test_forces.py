@@ -135,7 +135,7 @@ def in_lammps(potential, alloy, tmp_path_factory):
 
         device = Device("cpu", "test", 1)
         subprocess.run(
-            execute.command(device, "in.lmp"),
+            execute.command(device),
             cwd=folder,
             env=execute.environment(device),
             check=True,

@@ -53,10 +53,16 @@ def test_opened_at_the_widest_gap():
 def test_segment_of_a_recipe():
     recipe = Recipe("Si", 64, (10.9, 10.9), 2.28, 3000.0, 1.0, 100.0, 500.0, 2.0, 1.0, 7)
     stages = recipe.segment().stages
-    assert [s.n_steps for s in stages] == [1000, 25000, 2000]  # 1 ps, 2500 K at 100 K/ps, 2 ps; 1 fs each
-    assert [(s.start_K, s.stop_K) for s in stages] == [(3000, 3000), (3000, 500), (500, 500)]
-    assert [s.pressure_bar for s in stages] == [None, None, 0.0]
+    # 1 ps; 1500 K at 1000 K/ps, 800 K at 100 K/ps, 200 K at 1000 K/ps; 2 ps. 1 fs each.
+    assert [s.n_steps for s in stages] == [1000, 1500, 8000, 200, 2000]
+    temperatures = [(s.start_K, s.stop_K) for s in stages]
+    assert temperatures == [(3000, 3000), (3000, 1500), (1500, 700), (700, 500), (500, 500)]
+    assert [s.pressure_bar for s in stages] == [None, None, None, None, 0.0]
     assert recipe.segment().seed == 7
+    # Lithium does not freeze here: one ramp. A glass that ends hot leaves out what it does not pass.
+    assert [s.n_steps for s in QUICK.segment().stages] == [30, 5, 30]
+    warm = Recipe("Si", 64, (10.9, 10.9), 2.28, 1400.0, 1.0, 100.0, 900.0, 2.0, 1.0, 7).segment().stages
+    assert [(s.start_K, s.stop_K) for s in warm] == [(1400, 1400), (1400, 900), (900, 900)]
 
 
 def test_made_once_and_then_read_from_the_cache(empty_data, monkeypatch):

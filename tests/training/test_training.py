@@ -6,14 +6,16 @@ from ase import Atoms
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
+from ase.neighborlist import neighbor_list
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lisi_nb import references
 from lisi_nb.engine.parse import Frame
 from lisi_nb.errors import RunFailed
+from lisi_nb.structures.amorphous import check
 from lisi_nb.structures.packing import random_packing
-from lisi_nb.training import dataset, explore, train
+from lisi_nb.training import amorphous_frames, dataset, explore, train
 from lisi_nb.training import label as labelling
 from lisi_nb.training.frames import initial_frames, melt_volume_A3, random_melt, small_interface
 
@@ -329,3 +331,19 @@ def test_train_member_really_trains_and_freezes(tmp_path):
     assert model.get_rcut() == train.DESCRIPTOR["rcut"]
     with pytest.raises(RunFailed, match=r"`dp train input\.json` in .* ended with code"):
         train.train_member(tmp_path / "broken", [str(tmp_path / "nowhere")], test, 20, seed=1, threads=1)
+
+
+# --- amorphous silicon -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_tersoff_draws_a_four_coordinated_network(tmp_path):
+    frames = amorphous_frames.tersoff_quench(tmp_path / "quench", 0.98, seed=3, n_steps=8000, n_frames=4)
+    assert [len(atoms) for atoms in frames] == [amorphous_frames.N_ATOMS] * 4
+    glass = check(frames[-1], "Si")
+    assert glass.coordination == pytest.approx(4, abs=0.3)
+    assert glass.density_g_cm3 == pytest.approx(0.98 * 28.085 * 1.66054 / 20.4, rel=1e-3)
+    assert glass.problems() == ()
+    # Not a crystal: in diamond no pair lies between the first shell (2.37 A) and the second (3.87 A).
+    between = neighbor_list("d", frames[-1], 3.6)
+    assert ((between > 2.8) & (between < 3.6)).any()

@@ -11,7 +11,7 @@ import numpy as np
 from lisi_nb import potentials
 from lisi_nb.analysis import bonding, profiles, statistics, trust
 from lisi_nb.analysis.profiles import ProfileAccumulator
-from lisi_nb.engine.parse import Frame, count_frames
+from lisi_nb.engine.parse import Frame
 from lisi_nb.engine.run import Run
 from lisi_nb.units import A_PER_PS_IN_CM_S, PER_A2_PS_IN_PER_NM2_NS, Measured
 
@@ -98,7 +98,7 @@ def measure(run: Run) -> Series:
     """
     params = run.params
     step_ps = params["timestep_fs"] / 1000
-    n_frames = count_frames(run.trajectory) if run.trajectory.exists() else 0
+    n_frames = run.n_frames
     if n_frames < 2:
         raise ValueError(f"{run.id} has {n_frames} frames; at least 2 are needed. Let it run on, or shorten frame_ps.")
     per_window = max(1, round(params["window_ps"] / params["frame_ps"]))
@@ -176,6 +176,7 @@ def quantities(series: Series) -> dict[str, Measured]:
     ``*_paper_bins`` uses 3 A bins as the paper does (whole bins only). ``si_flux`` counts atoms that left the
     silicon-like state per area over the whole run; ``si_flux_recession`` is density times left displacement.
     """
+    end_ps = float(series.time_ps[-1])  # the fronts at the end are those of the last window, at its centre
     duration = series.duration_ps
     length = statistics.end_of_trend(series.right_A - series.left_A, "A")
     left = statistics.end_of_trend(series.boundary_A - series.left_A, "A")
@@ -183,8 +184,8 @@ def quantities(series: Series) -> dict[str, Measured]:
     bins = statistics.end_of_trend(series.right_bins_A - series.left_bins_A, "A")
     bulk = statistics.end_of_trend(series.bulk_si, "1")
     per_flux = PER_A2_PS_IN_PER_NM2_NS / (series.area_A2 * duration)
-    recession = series.si_bulk_per_A3 * PER_A2_PS_IN_PER_NM2_NS / duration
-    speed = A_PER_PS_IN_CM_S / duration
+    recession = series.si_bulk_per_A3 * PER_A2_PS_IN_PER_NM2_NS / end_ps
+    speed = A_PER_PS_IN_CM_S / end_ps
     last = max(1, round(0.04 * len(series.time_ps)))
     si = profiles.smooth(series.si_per_A3[-last:].mean(axis=0), 3)
     li = profiles.smooth(series.li_per_A3[-last:].mean(axis=0), 3)

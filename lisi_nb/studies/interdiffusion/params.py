@@ -140,13 +140,13 @@ class Params(BaseParams):
         help="Each profile is the mean over this time.",
     )
     si_quench_K_per_ps: float = parameter(
-        150.0,
+        50.0,
         label="Silicon quench rate",
         unit="K/ps",
         low=0.1,
         high=100000.0,
         group="Preparation",
-        help="Cooling rate from the 3000 K melt to amorphous silicon; slower is better and dearer.",
+        help="Cooling rate of the silicon melt from 1500 to 700 K, where it freezes; slower is better and dearer.",
     )
     melt_ps: float = parameter(
         3.0,

@@ -1,0 +1,140 @@
+"""Going on with runs that were stopped or killed: one time axis, nothing repeated, the physics of one run."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from lisi_nb import potentials
+from lisi_nb.engine import execute, launch, parse
+from lisi_nb.engine.devices import Device
+from lisi_nb.engine.lammps import RESTARTS, Segment, Stage, trajectory_file
+from lisi_nb.engine.run import ENDED
+from lisi_nb.structures.packing import random_packing
+from lisi_nb.studies import interdiffusion
+from lisi_nb.studies.interdiffusion import build
+
+pytestmark = pytest.mark.slow
+SMOKE = interdiffusion.scaled("smoke", "100")
+
+
+def lammps(folder, *arguments):
+    device = Device("cpu", "test", 1)
+    done = subprocess.run(
+        execute.command(device, *arguments), cwd=folder, env=execute.environment(device), check=False, timeout=300
+    )
+    assert done.returncode == 0, execute.failure(folder, done.returncode)
+
+
+@pytest.mark.parametrize("bottom", ["free", "tethered"])
+def test_continued_equals_uninterrupted_within_a_ramp(tmp_path, bottom):
+    """Restart at step 80 of a ramp of 100: positions, velocities, thermostat and ramp are those of the whole run."""
+    atoms = random_packing(["Li"] * 24 + ["Si"] * 8, (9.0, 9.0, 9.0), 1)
+    atoms.set_tags([1] * 4 + [0] * 28)
+    segment = Segment(
+        (Stage(100, 300.0, 600.0), Stage(20, 600.0, 600.0)),
+        timestep_fs=1.0, dump_every=10, thermo_every=10, deviation_every=10, restart_every=40, bottom=bottom,
+    )  # fmt: skip
+    whole, rest = tmp_path / "whole", tmp_path / "rest"
+    execute.prepare(whole, atoms, segment, potentials.get("lisi").models())
+    lammps(whole)
+    assert all(parse.is_whole_restart(whole / name) for name in RESTARTS)
+    shutil.copytree(whole, rest, symlinks=True)
+    lammps(rest, 1, "restart.b")  # steps 40, 80, 120 went to a, b, a
+    expected = {frame.step: frame.positions_A for frame in parse.frames(whole / trajectory_file(0))}
+    continued = {frame.step: frame.positions_A for frame in parse.frames(rest / trajectory_file(1))}
+    assert list(expected) == list(range(0, 121, 10))
+    assert list(continued) == [80, 90, 100, 110, 120]
+    for step, positions in continued.items():
+        # The potential computes in single precision and sums neighbours in another order: rounding, not drift.
+        np.testing.assert_allclose(positions, expected[step], atol=1e-5)
+    first, then = parse.thermo(whole / "log.lammps"), parse.thermo(rest / "log.1.lammps")
+    np.testing.assert_allclose(then["Temp"], first["Temp"][8:], rtol=1e-4)
+    np.testing.assert_allclose(then["TotEng"], first["TotEng"][8:], rtol=1e-5)
+
+
+def test_a_cut_restart_file_is_passed_over(tmp_path, smoke_run):
+    whole = (smoke_run.folder / "final.restart").read_bytes()
+    cut = tmp_path / "restart.a"
+    for n in (0, 10, len(whole) // 2, len(whole) - 1):
+        cut.write_bytes(whole[:n])
+        assert not parse.is_whole_restart(cut)
+    cut.write_bytes(whole)
+    assert parse.is_whole_restart(cut)
+
+
+def until_step(run, step, seconds=120.0):
+    deadline = time.monotonic() + seconds
+    while run.status()["step"] < step and run.status()["state"] not in ENDED:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def on_one_axis(run, n_steps, frame_every, thermo_every):
+    """No gap and no repetition in frames, thermo lines and deviations."""
+    assert [frame.step for frame in run.frames()] == list(range(0, n_steps + 1, frame_every))
+    assert run.n_frames == n_steps // frame_every + 1
+    np.testing.assert_array_equal(run.thermo()["Step"], np.arange(0, n_steps + 1, thermo_every))
+    steps = run.model_deviation()["step"]
+    np.testing.assert_array_equal(steps, np.arange(0, n_steps + 1, 50))
+
+
+def test_stopped_run_goes_on_to_its_target(empty_data):
+    params = SMOKE.replace(duration_ps=2.0)
+    run = launch.launch(interdiffusion, params, "stopped", "cpu")
+    until_step(run, 100)
+    launch.stop(run)
+    stopped_at = run.status()["step"]
+    assert 100 <= stopped_at < 1000
+    assert launch.launch(interdiffusion, params, "stopped", "cpu").status()["state"] == "stopped"
+    launch.wait(launch.launch(interdiffusion, params, "stopped", "cpu", resume=True))
+    assert run.status()["state"] == "finished"
+    assert run.n_parts == 2
+    on_one_axis(run, 1000, 10, 10)
+    assert next(parse.frames(run.trajectories[1])).step >= stopped_at
+    assert run.results()["quantities"]
+    # A finished run is not touched.
+    before = run.status()
+    assert launch.start(run, resume=True).status() == before
+
+
+def kill_lammps(run):
+    for process in psutil.process_iter(["name", "cwd"]):
+        if process.info["cwd"] == str(run.folder.resolve()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def test_killed_twenty_times_at_random_moments(empty_data, monkeypatch):
+    """kill -9 of the worker, of LAMMPS or of both, whatever they are doing; every time the run goes on."""
+    monkeypatch.setattr(build, "RESTART_EVERY", 50)
+    moments = random.Random(7)
+    run = launch.prepare(interdiffusion, SMOKE.replace(duration_ps=3.0), "killed", "cpu")
+    launch.start(run)
+    reached = []
+    for kill in range(20):
+        time.sleep(moments.uniform(1.0, 6.0))
+        status = run.status()
+        if status["state"] in ENDED:
+            break
+        if status["pid"] and kill % 3 != 1:
+            os.kill(status["pid"], signal.SIGKILL)
+        if kill % 3 != 0:
+            kill_lammps(run)
+        deadline = time.monotonic() + 20
+        while run.status()["state"] not in ENDED and time.monotonic() < deadline:
+            time.sleep(0.1)
+        reached.append(run.status()["step"])
+        launch.start(run, resume=True)
+    launch.wait(run)
+    assert len(reached) == 20
+    assert run.n_parts > 2
+    on_one_axis(run, 1500, 10, 10)
+    assert (np.abs(run.thermo()["Temp"][50:] - 900) < 250).all()
