@@ -29,7 +29,7 @@ run: setup ## the interdiffusion study, end to end (SCALE=lesson, SEEDS=1): runs
 lab: setup ## JupyterLab on notebooks/
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_interdiffusion.ipynb
 
-test: $(VENV)/.installed-test ## install what the tests need and run them
+test: $(VENV)/.installed-test reference ## install what the tests need (also teacher and trainer) and run them
 	$(BIN)/pytest
 
 check: $(VENV)/.installed-test ## ruff, formatting, types
@@ -49,14 +49,14 @@ system: ## Debian/Ubuntu libraries of the 3-D viewers, and Chromium for the brow
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends libegl1 libgl1 libopengl0 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 chromium
 
-reference: .venv-reference/.installed ## the teacher that labels training frames, in an environment of its own
+reference: .venv-reference/.installed ## the teacher that labels frames and the trainer (PyTorch), in an environment of their own
 
 .venv-reference/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv-reference
 	.venv-reference/bin/pip install --quiet --disable-pip-version-check $$($(PYTHON) -c 'import tomllib; d = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*d["optional-dependencies"]["reference"], *[x for x in d["dependencies"] if x.startswith(("ase", "numpy", "scipy"))])')
 	@touch $@
 
-potential: setup ## rebuild the shipped potential from the labels in data/training (about an hour)
+potential: setup reference ## rebuild the shipped potential from the labels in data/training (about an hour)
 	$(BIN)/python -m lisi_nb.training.recipe make
 
 clean: ## remove caches (runs are kept)

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from lisi_nb import params as parameters
-from lisi_nb import potentials, reproduce, studies
+from lisi_nb import potentials, reproduce, studies, tables
 from lisi_nb.engine import doctor, launch
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.run import Run
@@ -159,7 +159,7 @@ def command_resume(options: argparse.Namespace) -> tuple[int, Any]:
 def command_doctor(_: argparse.Namespace) -> tuple[int, Any]:
     """``lisi-nb doctor``: one real step of every engine."""
     checks = doctor.examine()
-    say(doctor.table(checks))
+    say(str(tables.health(checks)))
     return (0 if all(c.ok for c in checks if c.needed) else 1), [vars(c) for c in checks]
 
 

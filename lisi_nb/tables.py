@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
+from lisi_nb.engine import versions
+from lisi_nb.engine.doctor import Check
 from lisi_nb.engine.run import Run
 
 
@@ -46,3 +48,10 @@ def provenance(run: Run) -> Table:
         *m["versions"].items(),
     ]
     return Table(("what", "value"), tuple(rows))
+
+
+def health(checks: list[Check]) -> Table:
+    """The doctor's checks: what works, what is missing and what to type, and the versions of all parts."""
+    rows = [(c.name, "ok" if c.ok else ("MISSING" if c.needed else "not here"), c.seen, c.remedy) for c in checks]
+    parts = ", ".join(f"{name} {version}" for name, version in versions.installed().items())
+    return Table(("part", "state", "seen", "what to do"), (*rows, ("versions", "", parts, "")))

@@ -11,7 +11,7 @@ from pathlib import Path
 from ase.build import bulk
 
 from lisi_nb import potentials
-from lisi_nb.engine import devices, parse, versions
+from lisi_nb.engine import devices, parse
 from lisi_nb.engine.execute import run_blocking
 from lisi_nb.engine.lammps import Segment, Stage
 
@@ -99,14 +99,3 @@ def examine() -> list[Check]:
         except Exception as error:
             checks.append(Check(name, False, f"{error}".splitlines()[0], remedy, needed))
     return checks
-
-
-def table(checks: list[Check]) -> str:
-    """The checks as text, one line each, with the versions below."""
-    width = max(len(c.name) for c in checks)
-    lines = []
-    for c in checks:
-        mark = "ok " if c.ok else ("BAD" if c.needed else " - ")
-        lines.append(f"{mark}  {c.name:<{width}}  {c.seen}" + (f"\n     {'':<{width}}  {c.remedy}" if c.remedy else ""))
-    lines.append("versions: " + ", ".join(f"{k} {v}" for k, v in versions.installed().items()))
-    return "\n".join(lines)

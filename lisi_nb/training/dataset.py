@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 ELEMENTS = ("Li", "Si")
-MAX_FORCE_EV_A = 20.0  # frames beyond this teach a small network little but their own overlap
+MAX_FORCE_EV_A = 12.0  # frames beyond this teach a small network little but their own overlap
 
 
 def usable(atoms: Atoms) -> bool:

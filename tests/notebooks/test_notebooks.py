@@ -115,3 +115,16 @@ def test_runs_from_top_to_bottom_at_smoke_scale(path, monkeypatch, tmp_path):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
     assert sum("image/png" in o.get("data", {}) for o in outputs) >= 8
+
+
+@pytest.mark.slow
+def test_start_here_shows_everything_in_few_lines(monkeypatch, tmp_path, data_folder):
+    """Fewer than ten lines of code; the doctor's table, a picture of the structure, and the live charts come out."""
+    notebook, code, _ = read(paths.PROJECT / "notebooks" / "00_start_here.ipynb")
+    assert sum(len(cell.splitlines()) for cell in code) < 10
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
+    assert "LAMMPS + DeePMD" in str(outputs)
+    assert "MISSING" not in str(outputs)
+    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 2

@@ -1,5 +1,8 @@
 """Making a potential: held-out frames, DeePMD's files, the label queue, the choice of frames, a real training."""
 
+import json
+import subprocess
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from lisi_nb import references
 from lisi_nb.engine.parse import Frame
 from lisi_nb.errors import RunFailed
+from lisi_nb.potentials.compressed import compressed
 from lisi_nb.structures.amorphous import check
 from lisi_nb.structures.packing import random_packing
 from lisi_nb.training import amorphous_frames, dataset, explore, train
@@ -329,7 +333,25 @@ def test_train_member_really_trains_and_freezes(tmp_path):
     model = DeepPot(str(frozen))
     assert model.get_type_map() == ["Li", "Si"]
     assert model.get_rcut() == train.DESCRIPTOR["rcut"]
-    with pytest.raises(RunFailed, match=r"`dp train input\.json` in .* ended with code"):
+    # What MD uses is what was trained: energy and forces of the converted model are those PyTorch gives.
+    order = sorted(range(len(frames[0])), key=lambda k: dataset.ELEMENTS.index(frames[0].symbols[k]))
+    atoms = frames[0][order]
+    types = [dataset.ELEMENTS.index(symbol) for symbol in atoms.symbols]
+    arguments = (atoms.positions.reshape(1, -1).tolist(), atoms.cell.array.reshape(1, 9).tolist(), types)
+    code = (
+        "import json, sys; from deepmd.infer import DeepPot; import numpy as np; x, c, t = json.load(sys.stdin);"
+        "e, f, v = DeepPot('frozen.pth').eval(np.array(x), np.array(c), t)[:3];"
+        "print(json.dumps([e.tolist(), f.tolist(), v.tolist()]))"
+    )
+    done = subprocess.run(
+        [str(train.trainer()), "-c", code], input=json.dumps(arguments), cwd=tmp_path / "member", capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    trained = json.loads(done.stdout.splitlines()[-1])
+    for mine, theirs in zip(model.eval(*map(np.array, arguments[:2]), types)[:3], trained, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
+    assert compressed(frozen).stat().st_size > frozen.stat().st_size
+    with pytest.raises(RunFailed, match=r"`dp --pt train input\.json` in .* ended with code"):
         train.train_member(tmp_path / "broken", [str(tmp_path / "nowhere")], test, 20, seed=1, threads=1)
 
 
