@@ -142,7 +142,7 @@ def stability(potential: Potential, duration_ps: float = 50.0, temperature_K: fl
     """
     table: dict[str, Any] = {}
     for k, facet in enumerate((*FACETS, "aSi")):
-        atoms = amorphous_interface(k, 0.0) if facet == "aSi" else small_interface(facet, k, 0.0, lateral_A=10.5)
+        atoms = amorphous_interface(k, 0.0) if facet == "aSi" else small_interface(facet, k, 0.0)
         segment = Segment(
             (Stage(round(1000 * duration_ps / 2.0), temperature_K, temperature_K),),
             timestep_fs=2.0,
