@@ -28,12 +28,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves on one pair of axes; labels carry the units."""
+    """Curves on one pair of axes; labels carry the units. With `categories`, x = 0, 1, ... stand for these names."""
 
     title: str
     x_label: str
     y_label: str
     curves: tuple[Curve, ...]
+    categories: tuple[str, ...] = ()
 
     def to_csv(self, path: Path) -> Path:
         """Write the numbers behind the figure (curve, x, y, error), with units in the header."""

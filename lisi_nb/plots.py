@@ -70,7 +70,10 @@ def _draw(axes: Any, chart: Chart) -> None:
                 )
     axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
     axes.title.set_fontsize(10)
-    if any(c.label for c in chart.curves):
+    if chart.categories:
+        axes.set_xticks(range(len(chart.categories)), chart.categories)
+        axes.margins(x=0.15)
+    elif any(c.label for c in chart.curves):
         axes.legend()
 
 

@@ -21,6 +21,7 @@ COMPARED = (
     "transition_composition",
     "max_force_deviation",
 )
+SEEDS_TO_JUDGE = 3  # one run's error says how well that run fixes a number, not what the next seed would give
 PAPER_BIN_A = 3.3  # the paper's lengths are whole bins of 3.0 to 3.3 A
 
 
@@ -110,8 +111,9 @@ def _order(results: Mapping[str, Result], quantity: str, order: tuple[str, ...])
 def claims(results: Mapping[str, Result]) -> list[Claim]:
     """Judge the paper's claims from the results of the four interfaces.
 
-    A claim is ``true`` or ``false`` only beyond two standard errors; ``undecided`` means that the runs are too few
-    or too short to tell, or that a structure is not what its name says. Claims about an order need all four interfaces.
+    A claim is ``true`` or ``false`` only beyond two standard errors over at least `SEEDS_TO_JUDGE` seeds of each
+    interface; ``undecided`` means that the runs are too few or too short to tell, or that a structure is not what its
+    name says. Claims about an order need all four interfaces.
     """
     out = []
     for text, quantity, order in (
@@ -131,4 +133,8 @@ def claims(results: Mapping[str, Result]) -> list[Claim]:
         verdict = "false" if "false" in values else "true" if values == {"true"} else "undecided"
         numbers = "; ".join(f"{n}: {r.quantities[more]} against {r.quantities[less]}" for n, r in results.items())
         out.append(Claim(text, verdict, numbers))
+    few = sorted({r.n_runs for r in results.values() if r.n_runs < SEEDS_TO_JUDGE})
+    if few:
+        note = f"; too few seeds to judge ({few[0]} of an interface, {SEEDS_TO_JUDGE} needed: --seeds {SEEDS_TO_JUDGE})"
+        out = [Claim(claim.text, "undecided", claim.because + note) for claim in out]
     return out

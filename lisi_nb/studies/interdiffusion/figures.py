@@ -101,7 +101,7 @@ def length_chart(results: Mapping[str, Result]) -> Chart:
         )
         for k, (name, r) in enumerate(results.items())
     ]
-    return Chart("Lithiation length", "interface: " + ", ".join(results), "length (Å)", tuple(curves))
+    return Chart("Lithiation length", "interface", "length (Å)", tuple(curves), tuple(results))
 
 
 def figures(results: Mapping[str, Result]) -> dict[str, tuple[Chart, ...]]:
