@@ -28,6 +28,7 @@ from lisi_nb.engine.run import Run, write_json
 
 LOOK_EVERY_S = 0.5
 PATIENCE_S = 60.0  # from a stop request to TERM
+KILLED = (-signal.SIGKILL, -signal.SIGTERM, signal.SIGKILL, signal.SIGTERM, 137, 143)  # directly, or said by mpiexec
 
 
 def progress(run: Run, target: int) -> dict[str, Any]:
@@ -91,6 +92,9 @@ def simulate(run: Run, device: Device, target: int, restart: str = "") -> str:
         return "stopped"
     if process.returncode == 0 and (run.folder / FINAL_DATA).exists() and now["step"] == target and finite:
         return "finished"
+    if process.returncode in KILLED:
+        run.update(message="LAMMPS was killed from outside (out of memory, or by hand). Go on with `lisi-nb resume`.")
+        return "interrupted"
     message = failure(run.folder, process.returncode, part)
     run.update(message=message if finite else "The energy is not finite: the forces blew up.\n" + message)
     return "failed"

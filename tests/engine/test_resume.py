@@ -1,6 +1,7 @@
 """Going on with runs that were stopped or killed: one time axis, nothing repeated, the physics of one run."""
 
 import contextlib
+import importlib
 import os
 import random
 import shutil
@@ -19,7 +20,6 @@ from lisi_nb.engine.lammps import RESTARTS, Segment, Stage, trajectory_file
 from lisi_nb.engine.run import ENDED
 from lisi_nb.structures.packing import random_packing
 from lisi_nb.studies import interdiffusion
-from lisi_nb.studies.interdiffusion import build
 
 pytestmark = pytest.mark.slow
 SMOKE = interdiffusion.scaled("smoke", "100")
@@ -114,7 +114,8 @@ def kill_lammps(run):
 
 def test_killed_twenty_times_at_random_moments(empty_data, monkeypatch):
     """kill -9 of the worker, of LAMMPS or of both, whatever they are doing; every time the run goes on."""
-    monkeypatch.setattr(build, "RESTART_EVERY", 50)
+    module = importlib.import_module("lisi_nb.studies.interdiffusion.build")
+    monkeypatch.setattr(module, "RESTART_EVERY", 50)
     moments = random.Random(7)
     run = launch.prepare(interdiffusion, SMOKE.replace(duration_ps=3.0), "killed", "cpu")
     launch.start(run)
