@@ -74,6 +74,9 @@ class Run:
         status = self.status()
         return f"{self.id} ({status['state']}, step {status['step']} of {status['target']})"
 
+    def __repr__(self) -> str:
+        return f"Run({self.id})"
+
     @property
     def id(self) -> str:
         """``study/label-hash8``."""
