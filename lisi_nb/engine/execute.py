@@ -113,8 +113,8 @@ def prepare(folder: Path, atoms: Atoms, segment: Segment, models: list[Path]) ->
     names = []
     for k, model in enumerate(models):
         link = links / f"member{k}{model.suffix}"
-        if not link.exists():
-            link.symlink_to(os.path.relpath(model, links))
+        link.unlink(missing_ok=True)  # an earlier use of this folder may have left another model's
+        link.symlink_to(os.path.relpath(model, links))
         names.append(f"potential/{link.name}")
     write_data(atoms, folder / DATA_FILE)
     bottom = [int(i) + 1 for i in np.flatnonzero(atoms.get_tags() == BOTTOM_TAG)]

@@ -26,7 +26,7 @@ from lisi_nb.training.explore import explore
 from lisi_nb.training.frames import initial_frames
 from lisi_nb.training.label import read_frames
 from lisi_nb.training.publish import publish
-from lisi_nb.training.train import train_member
+from lisi_nb.training.train import reference_python, train_member
 
 NAME = "lisi"
 REFERENCE = "7net-l3i5"
@@ -41,9 +41,9 @@ DESCRIPTION = {
     "kind": "DeePMD se_e2_a ensemble, float32, distilled from a universal potential",
     "level_of_theory": f"labels of {REFERENCE} (SevenNet-l3i5, Materials Project PBE); no DFT of our own yet",
     "method": "round 0 built; rounds 1 to 3 chosen by model deviation in MD at Si | Li interfaces, LixSi melts, "
-    "crystals and surfaces (DP-GEN); round 4 amorphous Si, Tersoff networks and what a draft made of them. "
-    "Rounds 1 to 3 were collected with drafts of 4000, 5000 and 14000 small steps and 6 to 8 frames a run, before this "
-    "recipe was final",
+    "crystals and surfaces (DP-GEN); round 4 amorphous Si, Tersoff networks and what the previous "
+    "potential made of them. Rounds 1 to 3 were collected with drafts of 4000, 5000 and 14000 small steps and 6 to 8 "
+    "frames a run, before this recipe was final",
     "validity": {
         "temperature_K": [50.0, 1600.0],
         "composition": "Li, Si and every LixSi between; crystals, melts, amorphous, surfaces, Si | Li interfaces",
@@ -90,14 +90,11 @@ def label(round_number: int, frames: list[Atoms], work: Path) -> None:
         return
     queue = work / f"frames{round_number}.extxyz"
     write(queue, frames, format="extxyz")
-    python = paths.PROJECT / ".venv-reference" / "bin" / "python"
-    if not python.exists():
-        raise FileNotFoundError("The teacher's environment is missing. Run `make reference` first.")
     parts = [work / f"labels{round_number}.{k}.extxyz" for k in range(2)]
     jobs = []
     for k, part in enumerate(parts):
         options = ["--reference", REFERENCE, "--shard", str(k), "--shards", "2"]
-        module = [str(python), "-m", "lisi_nb.training.label", str(queue), str(part), *options]
+        module = [str(reference_python()), "-m", "lisi_nb.training.label", str(queue), str(part), *options]
         jobs.append(subprocess.Popen(module, cwd=paths.PROJECT, env=os.environ | {"OMP_NUM_THREADS": "1"}))
     if any(job.wait() for job in jobs):
         raise RuntimeError(f"Labelling of round {round_number} was cut short; run again to go on where it stopped.")

@@ -64,11 +64,11 @@ def training_input(train: list[str], test: list[str], n_steps: int, seed: int) -
     }
 
 
-def trainer() -> Path:
-    """The Python that trains: the environment of ``make reference``."""
+def reference_python() -> Path:
+    """The Python of ``make reference``, which labels and trains."""
     python = paths.PROJECT / ".venv-reference" / "bin" / "python"
     if not python.exists():
-        raise FileNotFoundError("The training environment is missing. Run `make reference` first.")
+        raise FileNotFoundError("The environment of teacher and trainer is missing. Run `make reference` first.")
     return python
 
 
@@ -93,7 +93,7 @@ def dp(python: Path, *arguments: str, folder: Path, threads: int = 2) -> str:
 
 def train_member(folder: Path, train: list[str], test: list[str], n_steps: int, seed: int, threads: int = 2) -> Path:
     """Train one member (continuing its checkpoint if there is one) and freeze it to ``frozen.pb``."""
-    python = trainer()
+    python = reference_python()
     folder.mkdir(parents=True, exist_ok=True)
     # Relative paths: the frozen model carries its training input, which should name no machine's folders.
     near, held_out = ([os.path.relpath(system, folder) for system in systems] for systems in (train, test))

@@ -63,7 +63,7 @@ def test_outputs_come_from_a_real_run_and_are_small(study):
     numbers = [cell.execution_count for cell in cells]
     assert numbers == list(range(1, len(cells) + 1))
     everything = nbformat.writes(notebook)
-    assert len(everything) < 2_000_000
+    assert len(everything) < 1_000_000
     assert WIDGET_VIEW not in everything
     assert "widgets" not in notebook.metadata
     assert not re.search(r"/(home|root|work|Users|tmp)/", everything)

@@ -344,8 +344,8 @@ def test_train_member_really_trains_and_freezes(tmp_path):
         "print(json.dumps([e.tolist(), f.tolist(), v.tolist()]))"
     )
     done = subprocess.run(
-        [str(train.trainer()), "-c", code], input=json.dumps(arguments), cwd=tmp_path / "member", capture_output=True,
-        text=True, check=True,
+        [str(train.reference_python()), "-c", code], input=json.dumps(arguments), cwd=tmp_path / "member",
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
     trained = json.loads(done.stdout.splitlines()[-1])
     for mine, theirs in zip(model.eval(*map(np.array, arguments[:2]), types)[:3], trained, strict=True):
