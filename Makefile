@@ -45,15 +45,18 @@ gpu: $(VENV)/.installed ## exchange the CPU engine for the CUDA one (NVIDIA GPU)
 	$(BIN)/pip uninstall --quiet --yes tensorflow-cpu
 	$(BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps tensorflow==2.21.0
 
-system: ## Debian/Ubuntu libraries of the 3-D viewers, and Chromium for the browser tests (needs root)
+system: ## Debian/Ubuntu packages for 3-D viewers, browser tests, Slurm tests and ab initio engines (needs root)
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends libegl1 libgl1 libopengl0 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 chromium
+	apt-get install -y -qq --no-install-recommends libegl1 libgl1 libopengl0 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 chromium \
+		g++ cp2k slurm-wlm munge
 
-reference: .venv-reference/.installed ## the teacher that labels frames and the trainer (PyTorch), in an environment of their own
+reference: .venv-reference/.installed ## GPAW and the teacher, which label frames, and the trainer (PyTorch), in an environment of their own
 
 .venv-reference/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv-reference
-	.venv-reference/bin/pip install --quiet --disable-pip-version-check $$($(PYTHON) -c 'import tomllib; d = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*d["optional-dependencies"]["reference"], *[x for x in d["dependencies"] if x.startswith(("ase", "numpy", "scipy"))])')
+	@command -v g++ > /dev/null || { echo "GPAW is built here and needs a C++ compiler (g++). Debian/Ubuntu: make system"; exit 1; }
+	CC=g++ GPAW_CONFIG=$(CURDIR)/lisi_nb/references/gpaw_build.cfg \
+		.venv-reference/bin/pip install --quiet --disable-pip-version-check $$($(PYTHON) -c 'import tomllib; d = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*d["optional-dependencies"]["reference"], *[x for x in d["dependencies"] if x.startswith(("ase", "numpy", "scipy"))])')
 	@touch $@
 
 potential: setup reference ## rebuild the shipped potential from the labels in data/training (about an hour)

@@ -2,7 +2,8 @@
 
 Run with the Python that has the engine: ``.venv-reference/bin/python -m lisi_nb.training.label
 FRAMES.extxyz LABELS.extxyz --reference 7net-l3i5``. Each frame is labelled once; a killed queue goes on
-where it stopped; a frame the engine cannot label goes to ``LABELS.failed.extxyz`` with its reason.
+where it stopped; a frame the engine cannot label, or labels with nonsense, goes to ``LABELS.failed.extxyz`` with its
+reason. On a cluster, give each task of a job array its own ``--shard`` and label file.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
+from ase.neighborlist import neighbor_list
 
 from lisi_nb import references
+from lisi_nb.units import duration
+
+CLOSEST_A = 0.6  # atoms closer than this are a mistake, not a frame
+MAX_FORCE_EV_A = 100.0  # a label beyond this is not physics
+SAY_EVERY_S = 10.0
 
 
 def frame_id(atoms: Atoms) -> str:
@@ -44,6 +51,32 @@ def read_frames(path: Path) -> list[Atoms]:
     return list(read(path, index=":", format="extxyz")) if complete else []
 
 
+def evaluate(atoms: Atoms, calculator: Any) -> dict[str, Any]:
+    """Energy (eV; the free energy if the engine has one), forces (eV/A) and stress (eV/A3) of a frame.
+
+    Raises
+    ------
+    ValueError
+        Atoms overlap, or the engine returned a number that is not finite or not physics.
+    """
+    distances = neighbor_list("d", atoms, CLOSEST_A)
+    if len(distances):
+        raise ValueError(f"two atoms are {distances.min():.2f} A apart; at least {CLOSEST_A} A is allowed")
+    work = atoms.copy()
+    work.calc = calculator
+    free = "free_energy" in calculator.implemented_properties
+    result = {
+        "energy": float(work.get_potential_energy(force_consistent=free)),
+        "forces": np.asarray(work.get_forces()),
+        "stress": np.asarray(work.get_stress()),
+    }
+    if not all(np.isfinite(value).all() for value in result.values()):
+        raise ValueError("the engine returned a number that is not finite")
+    if (largest := float(np.abs(result["forces"]).max())) > MAX_FORCE_EV_A:  # type: ignore[arg-type]
+        raise ValueError(f"a force of {largest:.0f} eV/A; at most {MAX_FORCE_EV_A:.0f} is taken for physics")
+    return result
+
+
 def label(frames: Path, labels: Path, reference: str, shard: int = 0, shards: int = 1) -> int:
     """Label what is in `frames` and not yet in `labels`; return the number of labelled frames.
 
@@ -63,36 +96,24 @@ def label(frames: Path, labels: Path, reference: str, shard: int = 0, shards: in
     if not queue:
         return len(read_frames(labels))
     calculator = engine.calculator()
-    atoms_left, start, atoms_done = sum(map(len, queue)), time.monotonic(), 0
+    todo, done_share, start, said = sum(engine.seconds(len(a)) or len(a) for a in queue), 0.0, time.monotonic(), 0.0
     for number, atoms in enumerate(queue, start=1):
         info = {k: v for k, v in atoms.info.items() if isinstance(v, (str, int, float, np.integer))}
-        info |= {"frame_id": frame_id(atoms), "reference": reference}
+        info |= {"frame_id": frame_id(atoms), "reference": reference, "settings": engine.signature()}
         plain = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True, info=info)
         try:
-            work = plain.copy()
-            work.calc = calculator
-            result: dict[str, Any] = {
-                "energy": float(work.get_potential_energy()),
-                "forces": np.asarray(work.get_forces()),
-                "stress": np.asarray(work.get_stress()),
-            }
-            if not all(np.isfinite(value).all() for value in result.values()):
-                raise ValueError("the engine returned a number that is not finite")
+            result = evaluate(plain, calculator)
         except Exception as error:
             plain.info["failure"] = f"{type(error).__name__}: {error}".replace("\n", " ")[:300]
             write(failed, plain, format="extxyz", append=True)
         else:
             plain.calc = SinglePointCalculator(plain, **result)
             write(labels, plain, format="extxyz", append=True)
-        atoms_done += len(atoms)
-        rate = (time.monotonic() - start) / atoms_done
-        if number % 10 == 0 or number == len(queue):
-            print(
-                f"labelled {number}/{len(queue)} frames, {1e3 * rate:.1f} ms/atom, "
-                f"{(atoms_left - atoms_done) * rate / 60:.1f} min left",
-                file=sys.stderr,
-                flush=True,
-            )
+        done_share += engine.seconds(len(atoms)) or len(atoms)
+        if time.monotonic() - said > SAY_EVERY_S or number == len(queue):
+            said = time.monotonic()
+            left = (todo - done_share) * (said - start) / done_share
+            print(f"labelled {number}/{len(queue)} frames, time left {duration(left)}", file=sys.stderr, flush=True)
     return len(read_frames(labels))
 
 

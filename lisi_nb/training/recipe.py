@@ -1,7 +1,8 @@
 """How the shipped potential ``lisi`` is made: the one place with its settings.
 
-``python -m lisi_nb.training.recipe collect`` adds labels (`lisi_nb.training.label`) round by round, ``make`` trains and
-publishes from the labels in ``data/training/lisi``. Everything is resumable.
+``python -m lisi_nb.training.recipe collect`` adds the teacher's labels (`lisi_nb.training.label`) round by round,
+``correct`` adds ab initio labels of a diverse selection, ``make`` trains and publishes from the labels in
+``data/training/lisi``. Everything is resumable.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lisi_nb.potentials.compressed import compressed
 from lisi_nb.structures.interfaces import interface, silicon_slab
 from lisi_nb.structures.packing import random_packing
 from lisi_nb.training.amorphous_frames import amorphous_silicon
+from lisi_nb.training.choose import diverse
 from lisi_nb.training.dataset import split, usable, write_deepmd
 from lisi_nb.training.explore import explore
 from lisi_nb.training.frames import initial_frames
@@ -36,6 +38,46 @@ SEEDS = (11, 22, 33)
 DRAFT_STEPS, FINAL_STEPS = 3000, 14000
 EXPLORE_STEPS, PER_RUN = 2500, 8
 LABELS = paths.DATA / "training" / NAME
+
+AB_INITIO = "gpaw"
+MAX_ATOMS = 80  # of a frame for ab initio labels
+# Frames of each system for ab initio labels. The systems in HELD_OUT are never trained on, in whatever labels.
+HELD_OUT = {
+    "crystal/Li13Si4": 8,
+    "interface/110": 10,
+    "interface/111/vacuum": 10,
+    "melt/x=1.5": 10,
+    "melt/x=3": 9,
+    "surface/Li110": 8,
+    "surface/Si111": 8,
+}
+CORRECTED = {
+    "amorphous/Si": 20,
+    "crystal/Li": 8,
+    "crystal/Li15Si4": 7,
+    "crystal/Li7Si3": 6,
+    "crystal/LiSi": 8,
+    "crystal/Li_fcc": 5,
+    "crystal/Si": 9,
+    "crystal/Si_vacancy": 6,
+    "interface/100": 10,
+    "interface/100/vacuum": 5,
+    "interface/110/vacuum": 5,
+    "interface/111": 12,
+    "melt/x=0": 5,
+    "melt/x=0.3": 6,
+    "melt/x=0.6": 6,
+    "melt/x=1": 7,
+    "melt/x=2.25": 7,
+    "melt/x=3.75": 7,
+    "melt/x=6": 6,
+    "melt/x=inf": 7,
+    "squeezed": 2,
+    "surface/Li100": 5,
+    "surface/Li111": 5,
+    "surface/Si100": 7,
+    "surface/Si110": 7,
+}
 
 DESCRIPTION = {
     "kind": "DeePMD se_e2_a ensemble, float32, distilled from a universal potential",
@@ -93,13 +135,42 @@ def label(round_number: int, frames: list[Atoms], work: Path) -> None:
     parts = [work / f"labels{round_number}.{k}.extxyz" for k in range(2)]
     jobs = []
     for k, part in enumerate(parts):
-        options = ["--reference", REFERENCE, "--shard", str(k), "--shards", "2"]
-        module = [str(reference_python()), "-m", "lisi_nb.training.label", str(queue), str(part), *options]
-        jobs.append(subprocess.Popen(module, cwd=paths.PROJECT, env=os.environ | {"OMP_NUM_THREADS": "1"}))
+        command = labelling(queue, part, REFERENCE, k, 2)
+        jobs.append(subprocess.Popen(command, cwd=paths.PROJECT, env=os.environ | {"OMP_NUM_THREADS": "1"}))
     if any(job.wait() for job in jobs):
         raise RuntimeError(f"Labelling of round {round_number} was cut short; run again to go on where it stopped.")
     LABELS.mkdir(parents=True, exist_ok=True)
     write(target, [a for part in parts for a in read_frames(part)], format="extxyz")
+
+
+def ab_initio_frames() -> Path:
+    """The frames for ab initio labels, chosen once among the teacher's: diverse, small, both halves in turn."""
+    target = LABELS / f"{AB_INITIO}.frames.extxyz"
+    if not target.exists():
+        model = potentials.get(NAME).members()[0]
+        write(target, diverse(labelled(), model, CORRECTED | HELD_OUT, MAX_ATOMS), format="extxyz", write_results=False)
+    return target
+
+
+def label_ab_initio() -> None:
+    """Label `ab_initio_frames` in two processes, straight into ``data/training``: hours, so nothing may be lost."""
+    frames = ab_initio_frames()
+    jobs = [
+        subprocess.Popen(
+            labelling(frames, LABELS / f"{AB_INITIO}.{k}.extxyz", AB_INITIO, k, 2),
+            cwd=paths.PROJECT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        for k in range(2)
+    ]
+    if any(job.wait() for job in jobs):
+        raise RuntimeError("Labelling was cut short; run again to go on where it stopped.")
+
+
+def labelling(frames: Path, labels: Path, reference: str, shard: int, shards: int) -> list[str]:
+    """Command of one labelling process in the reference environment."""
+    options = ["--reference", reference, "--shard", str(shard), "--shards", str(shards)]
+    return [str(reference_python()), "-m", "lisi_nb.training.label", str(frames), str(labels), *options]
 
 
 def collect(work: Path) -> None:
@@ -136,13 +207,15 @@ def make(folder: Path, n_steps: int) -> potentials.Potential:
 def main() -> None:
     """Command line: ``collect`` new labels, or ``make`` the potential from the labels at hand."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("collect", "make"))
+    parser.add_argument("what", choices=("collect", "correct", "make"))
     parser.add_argument("--steps", type=int, default=FINAL_STEPS, help="training steps of each member")
     parser.add_argument("--work", type=Path, default=paths.cache() / "training" / NAME)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     if options.what == "collect":
         collect(options.work.resolve())
+    elif options.what == "correct":
+        label_ab_initio()
     else:
         print(make(options.work.resolve() / "final", options.steps).card["test_errors"], file=sys.stderr)
 

@@ -166,7 +166,7 @@ class Counting(LennardJones):
 def cheap(monkeypatch):
     """A reference engine named `cheap` that costs nothing."""
     Counting.calls = 0
-    engine = references.Reference("cheap", "Lennard-Jones", "ase", "", 0.0, lambda: Counting(**LJ))
+    engine = references.Reference("cheap", "Lennard-Jones", "", lambda: Counting(**LJ), ("ase",))
     monkeypatch.setitem(references._REFERENCES, "cheap", engine)
     return engine
 
@@ -228,13 +228,17 @@ def test_shards_share_the_work(tmp_path, cheap):
     assert len(ids) == 5
 
 
-def test_unknown_and_missing_reference(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"reference='vasp' is not known. Allowed: 7net-l3i5"):
-        references.get("vasp")
-    engine = references.Reference("far", "none", "no_such_package", "Run `make far`.", 0.0, lambda: None)
-    assert not engine.available()
-    with pytest.raises(ModuleNotFoundError, match=r"needs the package 'no_such_package'.*Run `make far`"):
-        engine.calculator()
+def test_unphysical_frames_and_labels_are_set_apart_with_their_reason(tmp_path, cheap, monkeypatch):
+    overlapping, good = frame(seed=1), frame(seed=2)
+    overlapping.positions[1] = overlapping.positions[0] + (0.5, 0, 0)
+    write(tmp_path / "f.extxyz", [overlapping, good], format="extxyz")
+    assert labelling.label(tmp_path / "f.extxyz", tmp_path / "l.extxyz", "cheap") == 1
+    (failed,) = read(tmp_path / "l.failed.extxyz", index=":", format="extxyz")
+    assert failed.info["failure"] == "ValueError: two atoms are 0.50 A apart; at least 0.6 A is allowed"
+    monkeypatch.setattr(labelling, "MAX_FORCE_EV_A", 1e-9)
+    assert labelling.label(tmp_path / "f.extxyz", tmp_path / "m.extxyz", "cheap") == 0
+    (_, failed) = read(tmp_path / "m.failed.extxyz", index=":", format="extxyz")
+    assert "is taken for physics" in failed.info["failure"]
 
 
 # --- frames and exploration ------------------------------------------------------------------------------------------
