@@ -11,7 +11,8 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value
 class Curve:
-    """One line: `x`, `y` and optional `error` band ``(n,)``, name, style ``line``, ``points`` or ``level``.
+    """One line: `x`, `y` and optional `error` band ``(n,)``, name, style ``line``, ``points`` (with
+    error bars), ``dots`` (many) or ``level``.
 
     `colour` is a key of `lisi_nb.plots.COLOURS`, or empty for the next in the cycle; `shade` in 0-1 picks from
     a sequential map instead (time).

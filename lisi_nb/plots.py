@@ -61,6 +61,8 @@ def _draw(axes: Any, chart: Chart) -> None:
         label = curve.label if curve not in shaded[1:-1] else None
         if curve.style == "level":
             axes.plot(curve.x, curve.y, "--", color=COLOURS["paper"], lw=1, label=label)
+        elif curve.style == "dots":
+            axes.plot(curve.x, curve.y, ".", ms=2, alpha=0.6, color=colour, label=label)
         elif curve.style == "points":
             axes.errorbar(curve.x, curve.y, curve.error, fmt="o", color=colour, ms=4, capsize=2, label=label)
         else:

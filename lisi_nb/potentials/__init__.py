@@ -97,6 +97,10 @@ class Potential:
         """ASE calculator of the first member: energy, forces, stress, per-atom energies (eV, A)."""
         return self._calculators[0]
 
+    def calculators(self) -> list[Any]:
+        """ASE calculators of all members."""
+        return list(self._calculators)
+
     def deviation(self, atoms: Atoms) -> float:
         """Largest force deviation of the ensemble on `atoms`, eV/A.
 

@@ -65,14 +65,14 @@ def evaluate(atoms: Atoms, calculator: Any) -> dict[str, Any]:
     work = atoms.copy()
     work.calc = calculator
     free = "free_energy" in calculator.implemented_properties
-    result = {
+    result: dict[str, Any] = {
         "energy": float(work.get_potential_energy(force_consistent=free)),
         "forces": np.asarray(work.get_forces()),
         "stress": np.asarray(work.get_stress()),
     }
     if not all(np.isfinite(value).all() for value in result.values()):
         raise ValueError("the engine returned a number that is not finite")
-    if (largest := float(np.abs(result["forces"]).max())) > MAX_FORCE_EV_A:  # type: ignore[arg-type]
+    if (largest := float(np.abs(result["forces"]).max())) > MAX_FORCE_EV_A:
         raise ValueError(f"a force of {largest:.0f} eV/A; at most {MAX_FORCE_EV_A:.0f} is taken for physics")
     return result
 
