@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.build import bcc100, bcc110, bcc111, bulk, surface
+from ase.build import bcc100, bcc110, bcc111, bulk, diamond111, surface
 
 from lisi_nb.analysis.defects import surface_energy_J_m2, vacancy_formation_eV, vacancy_migration_eV
 from lisi_nb.analysis.elasticity import Cubic, elastic_constants, relaxed, softest_mode_THz
@@ -42,8 +42,12 @@ def lithium_slab(facet: str, lattice_A: float) -> Atoms:
 
 def silicon_slab(facet: str, lattice_A: float) -> Atoms:
     """An unreconstructed diamond slab with 12 A of vacuum; (111) ends between double layers."""
-    miller = tuple(int(c) for c in facet)
-    slab = surface(bulk("Si", "diamond", a=lattice_A, cubic=True), miller, 4 if facet == "110" else 3, vacuum=6.0)
+    if facet == "111":
+        slab = diamond111("Si", (1, 1, 14), a=lattice_A)[1:-1]  # as built, it ends within double layers
+        slab.center(vacuum=6.0, axis=2)
+    else:
+        miller = tuple(int(c) for c in facet)
+        slab = surface(bulk("Si", "diamond", a=lattice_A, cubic=True), miller, 4, vacuum=6.0)
     slab.pbc = True
     return slab
 

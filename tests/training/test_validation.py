@@ -1,0 +1,168 @@
+"""Validation of a potential: records, verdicts, calibration on made-up ensembles, and real sections on a known model."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from lisi_nb import potentials
+from lisi_nb.structures.crystals import crystal
+from lisi_nb.training.frames import random_melt
+from lisi_nb.training.validation import Finding, abuse, alloys, elements, findings, labels, report
+
+
+def test_verdict_follows_reference_and_tolerance():
+    assert Finding("a", "Li", 3.44, 0.0, "A", 3.43, None, 0.02).verdict == "good"
+    assert Finding("a", "Li", 3.48, 0.0, "A", 3.43, 3.48, 0.02).verdict == "off", "DFT comes before experiment"
+    assert Finding("a", "Li", 3.48, 0.0, "A", None, 3.48, 0.02).verdict == "good"
+    assert Finding("a", "Li", 3.48, 0.0, "A", 3.43).verdict == ""
+    assert Finding("a", "Li", 3.48, 0.0, "A").verdict == ""
+    row = Finding("a", "Li", 3.44, 0.01, "A", 3.43, None, 0.02).row()
+    assert row == ("a", "Li", "3.440 ± 0.010 A", "3.43", "", "good", "")
+
+
+def test_reference_values_are_read_and_ranges_give_their_middle():
+    assert findings.reference_value("lattice_a", "Si_dft") == 5.4687
+    assert findings.reference_value("vacancy_formation_energy", "Si_dft") == pytest.approx(3.65)
+    with pytest.raises(ValueError, match="no reference value of 'colour' for 'Si_dft'"):
+        findings.reference_value("colour", "Si_dft")
+
+
+def ensemble(*calculators):
+    return SimpleNamespace(calculator=lambda: calculators[0], calculators=lambda: list(calculators))
+
+
+def test_spread_over_members_is_the_sample_standard_deviation():
+    value, spread = findings.over_members(ensemble(1.0, 2.0, 4.0), lambda c: 10 * c)
+    assert (value, spread) == (10.0, pytest.approx(np.std([10, 20, 40], ddof=1)))
+    assert np.isnan(findings.over_members(ensemble(1.0), float)[1])
+
+
+def test_a_hole_in_the_repulsion_is_found_and_a_wall_is_not():
+    """Lennard-Jones rises all the way; with a well cut into its wall the depth of the well is reported."""
+
+    class Holed(LennardJones):
+        def calculate(self, atoms=None, properties=None, system_changes=()):
+            super().calculate(atoms, properties, system_changes or ["positions"])
+            d = atoms.get_all_distances(mic=True)
+            close = d[np.triu_indices(len(atoms), 1)].min()
+            self.results["energy"] -= 1e6 * np.exp(-(((close - 1.3) / 0.05) ** 2))
+
+    crystal_Li = crystal("Li") * (3, 3, 3)
+    settings = dict(sigma=2.7, epsilon=0.1, rc=4.5)
+    rise, fall = abuse.pushed(ensemble(LennardJones(**settings)), crystal_Li, 0, 1)
+    assert rise > 100
+    assert fall == 0
+    _, fall = abuse.pushed(ensemble(Holed(**settings)), crystal_Li, 0, 1)
+    assert fall > 1000
+
+
+def labelled(seed, factor=1.0):
+    atoms = random_melt(1.0, 40, 1.0, seed, shrink=1.0)
+    atoms.info["system"] = "melt/x=1"
+    atoms.calc = EMTLike()
+    result = {"energy": factor * atoms.get_potential_energy(), "forces": factor * atoms.get_forces()}
+    atoms.calc = SinglePointCalculator(atoms, **result)
+    return atoms
+
+
+class EMTLike(LennardJones):
+    def __init__(self, scale=1.0):
+        super().__init__(sigma=2.4, epsilon=0.1 * scale, rc=6.0, smooth=True)
+
+
+def test_parity_of_a_perfect_and_of_a_soft_model():
+    frames = [labelled(s) for s in range(2)]
+    found = labels.parity(ensemble(EMTLike(), EMTLike(0.9)), frames)
+    np.testing.assert_allclose(found.energy_eV_atom, found.label_energy_eV_atom)
+    np.testing.assert_allclose(found.force_eV_A[0], found.label_force_eV_A[0])
+    # Two members F and 0.9 F: mean 0.95 F, deviation 0.05 |F| on each atom.
+    norm = np.linalg.norm(found.force_eV_A[0], axis=1)
+    np.testing.assert_allclose(found.deviation_eV_A[0], 0.05 * norm, rtol=1e-6)
+    energy, force = labels.parity_charts(found)
+    assert len(force.curves[0].x) == 2 * 40 * 3
+    assert energy.curves[-1].style == "level"
+
+
+def test_calibration_of_a_gaussian_ensemble():
+    """Errors drawn with the deviation as their standard deviation (three components): known ratio sqrt(3)."""
+    rng = np.random.default_rng(1)
+    deviation = rng.uniform(0.05, 0.5, 60_000)
+    error = np.linalg.norm(deviation[:, None] * rng.normal(size=(60_000, 3)), axis=1)
+    found = labels.calibrate(deviation, error)
+    assert found.ratio == pytest.approx(3**0.5, rel=0.01)
+    np.testing.assert_allclose(found.error_eV_A / found.deviation_eV_A, 3**0.5, rtol=0.05)
+    assert np.all(np.diff(found.deviation_eV_A) > 0)
+    # chi distribution with three degrees of freedom: 90th percentile 2.5003 sigma
+    np.testing.assert_allclose(found.error_p90_eV_A / found.deviation_eV_A, 2.5003, rtol=0.07)
+    assert found.correlation > 0.6
+    blind = labels.calibrate(rng.permutation(deviation), error)
+    assert abs(blind.correlation) < 0.02
+    with pytest.raises(ValueError, match="too few"):
+        labels.calibrate(deviation[:50], error[:50])
+
+
+def test_slabs_have_the_facet_they_are_named_after():
+    for facet, layers in (("100", 14), ("110", 10), ("111", 24)):
+        slab = elements.lithium_slab(facet, 3.43)
+        area = {"100": 1.0, "110": 2**0.5 / 2, "111": 3**0.5}[facet] * 3.43**2
+        assert np.linalg.norm(np.cross(slab.cell[0], slab.cell[1])) == pytest.approx(area)
+        assert len(slab) == layers
+        assert slab.cell[2, 2] - np.ptp(slab.positions[:, 2]) == pytest.approx(12.0)
+    for facet in ("110", "111"):
+        slab = elements.silicon_slab(facet, 5.47)
+        d = np.sort(slab.get_all_distances(mic=True) + 99 * np.eye(len(slab)), axis=1)[:, 0]
+        assert d == pytest.approx(5.47 * 3**0.5 / 4, rel=1e-6)
+    # A (111) slab that ends between double layers leaves one dangling bond per surface atom.
+    slab = elements.silicon_slab("111", 5.47)
+    assert (_bonds(slab) == 3).sum() == (slab.positions[:, 2] > slab.positions[:, 2].max() - 0.1).sum() * 2
+    assert (_bonds(slab) >= 3).all()
+    assert sorted(set(_bonds(elements.silicon_slab("110", 5.47)))) == [3, 4]
+
+
+def _bonds(slab):
+    from ase.neighborlist import neighbor_list
+
+    return np.bincount(neighbor_list("i", slab, 2.6), minlength=len(slab))
+
+
+@pytest.mark.slow
+def test_report_of_the_shipped_potential_is_cached_and_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("LISI_NB_DATA", str(tmp_path))
+    monkeypatch.setattr(report, "SECTIONS", {"abuse": abuse.compression})
+    potential = potentials.get("lisi")
+    said = []
+    found = report.validate(potential, [], tmp_path / "report", said.append)
+    assert len(found["abuse"]) == 6
+    assert "No labelled frames were given" in (tmp_path / "report" / "validation.md").read_text()
+    monkeypatch.setattr(report, "SECTIONS", {"abuse": lambda _: pytest.fail("computed twice")})
+    again = report.validate(potential, [], tmp_path / "report", said.append)
+    assert again["abuse"] == found["abuse"] or json.dumps([f.to_dict() for f in again["abuse"]]) == json.dumps(
+        [f.to_dict() for f in found["abuse"]]
+    )
+    assert said[0].startswith("[1/2] abuse: 6 numbers")
+
+
+def test_voltage_of_a_known_ladder(monkeypatch):
+    """With a calculator whose energy is linear in composition all formation energies and voltages vanish."""
+
+    class Linear(EMT):
+        implemented_properties = ("energy", "forces", "stress")
+
+        def calculate(self, atoms=None, properties=None, system_changes=()):
+            n_li = int((atoms.numbers == 3).sum())
+            self.results = {
+                "energy": -1.9 * n_li - 5.4 * (len(atoms) - n_li),
+                "forces": np.zeros((len(atoms), 3)),
+                "stress": np.zeros(6),
+            }
+
+    monkeypatch.setattr(alloys, "softest_mode_THz", lambda *_: 0.0)
+    rows = alloys.compounds(ensemble(Linear()))
+    for row in rows:
+        if "formation energy" == row.quantity or "voltage" in row.quantity:
+            assert row.value == pytest.approx(0, abs=1e-9)
