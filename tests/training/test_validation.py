@@ -1,4 +1,4 @@
-"""Validation of a potential: records, verdicts, calibration on made-up ensembles, and real sections on a known model."""
+"""Validation of a potential: records, verdicts, calibration on made-up ensembles, sections on known models."""
 
 import json
 from types import SimpleNamespace
@@ -164,5 +164,5 @@ def test_voltage_of_a_known_ladder(monkeypatch):
     monkeypatch.setattr(alloys, "softest_mode_THz", lambda *_: 0.0)
     rows = alloys.compounds(ensemble(Linear()))
     for row in rows:
-        if "formation energy" == row.quantity or "voltage" in row.quantity:
+        if row.quantity == "formation energy" or "voltage" in row.quantity:
             assert row.value == pytest.approx(0, abs=1e-9)
