@@ -15,6 +15,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
 from ase.neighborlist import neighbor_list
+from ase.units import Hartree
 
 from lisi_nb.errors import check_choice
 from lisi_nb.training.label import CLOSEST_A, MAX_FORCE_EV_A, frame_id
@@ -83,7 +84,7 @@ def _through_dpdata(form: str) -> Callable[[Path], list[Atoms]]:
             systems = [dpdata.LabeledSystem(str(folder), fmt=form) for folder in folders]
         else:
             systems = [dpdata.LabeledSystem(str(path), fmt=form)]
-        return [atoms for system in systems for atoms in system.to_ase_structure()]
+        return [atoms for system in systems for atoms in system.to_ase_structure()]  # type: ignore[attr-defined]
 
     return reader
 
@@ -98,7 +99,7 @@ def _aenet(path: Path) -> list[Atoms]:
             raise ValueError(f"{file.name} has no line '# total energy = ... eV'; it is not an aenet XSF file.")
         atoms = read(file, format="xsf")
         assert isinstance(atoms, Atoms)
-        forces = atoms.get_forces() if atoms.calc is not None else None
+        forces = atoms.get_forces() / Hartree if atoms.calc is not None else None  # ASE reads XSF's as Hartree/A
         atoms.calc = SinglePointCalculator(atoms, energy=float(energy[1]), forces=forces)
         frames.append(atoms)
     return frames
@@ -139,13 +140,11 @@ def _configuration(lines: list[list[str]], elements: Sequence[str], name: str) -
     return atoms
 
 
+_DPDATA = ("deepmd/npy", "deepmd/hdf5", "vasp/outcar", "vasp/xml", "pwmat/movement")
 _READERS: dict[str, Callable[[Path], list[Atoms]]] = {
     "extxyz": _extxyz,
     "aenet": _aenet,
-    **{
-        form: _through_dpdata(form)
-        for form in ("deepmd/npy", "deepmd/hdf5", "vasp/outcar", "vasp/xml", "pwmat/movement")
-    },
+    **{form: _through_dpdata(form) for form in _DPDATA},
 }
 FORMATS = (*_READERS, "mtp")
 
@@ -175,7 +174,9 @@ def sort_labels(frames: list[Atoms], elements: Sequence[str], max_force_eV_A: fl
         raise ValueError(
             "Labels of different reference settings are mixed: " + " | ".join(sorted(settings)) + ". Train on one."
         )
-    good, apart, seen = [], [], {}
+    good: list[Atoms] = []
+    apart: list[tuple[int, str]] = []
+    seen: dict[str, int] = {}
     for index, atoms in enumerate(frames):
         reason = _problem(atoms, elements, max_force_eV_A)
         if reason is None:

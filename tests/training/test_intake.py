@@ -90,9 +90,8 @@ def test_aenet_folder(tmp_path):
         for s, p, f in zip(atoms.symbols, atoms.positions, atoms.get_forces(), strict=True)
     )
     cell = "\n".join(" ".join(f"{x:.8f}" for x in row) for row in atoms.cell.array)
-    (tmp_path / "s1.xsf").write_text(
-        f"# total energy = {atoms.get_potential_energy()} eV\n\nCRYSTAL\nPRIMVEC\n{cell}\nPRIMCOORD\n{len(atoms)} 1\n{rows}\n"
-    )
+    head = f"# total energy = {atoms.get_potential_energy()} eV\n\nCRYSTAL\nPRIMVEC\n"
+    (tmp_path / "s1.xsf").write_text(f"{head}{cell}\nPRIMCOORD\n{len(atoms)} 1\n{rows}\n")
     (back,) = read_labelled(tmp_path)
     same(back, atoms, stress=False)
     (tmp_path / "s2.xsf").write_text("CRYSTAL\n")
@@ -109,7 +108,7 @@ def test_formats_are_told_by_name(tmp_path):
     ):
         (tmp_path / name).touch()
         assert guess_format(tmp_path / name) == form
-    with pytest.raises(ValueError, match="does not tell its format. Give one of: extxyz"):
+    with pytest.raises(ValueError, match=r"does not tell its format\. Give one of: extxyz"):
         guess_format(tmp_path / "a.dat")
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "none.xyz"))):
         read_labelled(tmp_path / "none.xyz")
