@@ -42,3 +42,17 @@ def trust(max_devi_f_eV_A: np.ndarray, low_eV_A: float, high_eV_A: float) -> Tru
         high_eV_A=high_eV_A,
         largest_eV_A=float(max_devi_f_eV_A.max()),
     )
+
+
+def candidates(max_devi_f_eV_A: np.ndarray, low_eV_A: float, high_eV_A: float, n: int) -> list[int]:
+    """Looks worth a label: at most `n`, spread in time, with the highest deviation of each stretch.
+
+    They lie within ``(low, high]``, and before the first look above `high_eV_A`: what follows a failed frame is not
+    physics. The first look, which is the given start, is left out.
+    """
+    failed = np.flatnonzero(max_devi_f_eV_A > high_eV_A)
+    end = int(failed[0]) if len(failed) else len(max_devi_f_eV_A)
+    found = [k for k in range(1, end) if max_devi_f_eV_A[k] > low_eV_A]
+    if len(found) <= n:
+        return found
+    return [int(max(part, key=lambda k: max_devi_f_eV_A[k])) for part in np.array_split(found, n)]

@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 
 from lisi_nb.engine import parse
+from lisi_nb.engine.candidates import save_candidates
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.execute import command, environment, failure
 from lisi_nb.engine.lammps import FINAL_DATA, STOP_REQUEST, log_file, trajectory_file
@@ -106,6 +107,7 @@ def analyse(run: Run) -> None:
     try:
         result = study.analyse([run])
         write_json(run.folder / "results.json", result.to_dict())
+        save_candidates(run)
     except Exception as error:
         (run.folder / "analysis-error.txt").write_text(traceback.format_exc())
         run.update(message=f"The run is complete, but its analysis failed: {error}. See analysis-error.txt.")

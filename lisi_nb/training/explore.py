@@ -17,6 +17,7 @@ from ase import Atoms
 from ase.build import bulk, make_supercell
 from ase.io import write
 
+from lisi_nb.analysis.trust import candidates
 from lisi_nb.engine import parse
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.execute import run_blocking
@@ -106,19 +107,6 @@ def _vacancy() -> Atoms:
     return atoms
 
 
-def select(frames: list[parse.Frame], deviation_eV_A: np.ndarray, n: int) -> list[int]:
-    """Indices of at most `n` candidates, spread in time, highest deviation first within each stretch.
-
-    A run is cut at the first frame above `HIGH_EV_A`: what follows a failed frame is not physics.
-    """
-    failed = np.flatnonzero(deviation_eV_A > HIGH_EV_A)
-    end = int(failed[0]) if len(failed) else len(frames)
-    candidates = [k for k in range(1, min(end, len(frames))) if deviation_eV_A[k] > LOW_EV_A]
-    if len(candidates) <= n:
-        return candidates
-    return [int(max(part, key=lambda k: deviation_eV_A[k])) for part in np.array_split(candidates, n)]
-
-
 def explore(
     folder: Path,
     models: list[Path],
@@ -155,7 +143,7 @@ def explore(
         trajectory = where / TRAJECTORY
         frames = list(parse.frames(trajectory)) if trajectory.exists() else []
         deviation = parse.model_deviation(where / DEVIATION)["max_devi_f_eV_A"][: len(frames)]
-        chosen = select(frames[: len(deviation)], deviation, per_run)
+        chosen = candidates(deviation, LOW_EV_A, HIGH_EV_A, per_run)
         quartiles = np.percentile(deviation, (50, 95, 100)).round(3) if len(deviation) else "none"
         say(f"{index:02d} {run.system}: {len(chosen)} frames; max_devi_f 50/95/100 %: {quartiles} eV/A{note}")
         kept = []

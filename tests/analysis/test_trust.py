@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lisi_nb.analysis.trust import trust
+from lisi_nb.analysis.trust import candidates, trust
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,32 @@ def test_everything_is_counted_once(values, low, step):
 def test_bad_thresholds(low, high):
     with pytest.raises(ValueError, match="needs 0 < low < high"):
         trust(np.array([0.1]), low, high)
+
+
+LOW, HIGH = 0.10, 1.2
+MID = 0.5 * (LOW + HIGH)
+
+
+@pytest.mark.parametrize(
+    ("values", "n", "chosen"),
+    [
+        ([0, 0, 0], 3, []),
+        ([MID, MID, 0, MID], 3, [1, 3]),  # the start is in the labels already
+        ([0, MID, MID, HIGH + 1, MID, MID], 5, [1, 2]),  # nothing after a failed frame
+        ([HIGH + 1, MID], 5, []),
+        ([0, LOW, HIGH], 5, [2]),  # the window is open below and closed above
+        ([0, 0.2, 0.3, 0.25, 0.22, 0.9, 0.21], 2, [2, 5]),  # the worst of each half of the candidates
+        ([], 3, []),
+    ],
+)
+def test_candidates_by_hand(values, n, chosen):
+    assert candidates(np.array(values, dtype=float), LOW, HIGH, n) == chosen
+
+
+@given(st.lists(st.floats(0, 2), max_size=60), st.integers(1, 8))
+def test_candidates_keeps_its_promises(values, n):
+    chosen = candidates(np.array(values, dtype=float), LOW, HIGH, n)
+    assert len(chosen) <= n
+    assert chosen == sorted(set(chosen))
+    assert all(LOW < values[k] <= HIGH for k in chosen)
+    assert all(v <= HIGH for v in values[: max(chosen, default=0)])

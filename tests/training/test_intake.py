@@ -79,7 +79,7 @@ def test_mtp_and_its_stress(tmp_path):
         same(a, b)
     with pytest.raises(ValueError, match="numbers its types"):
         read_labelled(path)
-    with pytest.raises(ValueError, match="has 2 types, but elements=.'Li'. names 1"):
+    with pytest.raises(ValueError, match=r"has 2 types, but elements=\['Li'\] names 1"):
         read_labelled(path, elements=("Li",))
 
 

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lisi_nb import references
-from lisi_nb.engine.parse import Frame
 from lisi_nb.errors import RunFailed
 from lisi_nb.potentials.compressed import compressed
 from lisi_nb.structures.amorphous import check
@@ -266,40 +265,6 @@ def test_melt_volume_and_composition():
     assert symbols.count("Li") / symbols.count("Si") == pytest.approx(2.25)
     atoms = small_interface("110", 1, 12.0)
     assert atoms.pbc.tolist() == [True, True, False]
-
-
-def deviations(values) -> tuple[list[Frame], np.ndarray]:
-    empty = np.zeros((0, 3))
-    return [Frame(k, np.zeros((3, 2)), empty[:, 0], empty) for k in range(len(values))], np.array(values, dtype=float)
-
-
-LOW, HIGH = explore.LOW_EV_A, explore.HIGH_EV_A
-MID = 0.5 * (LOW + HIGH)
-
-
-@pytest.mark.parametrize(
-    ("values", "n", "chosen"),
-    [
-        ([0, 0, 0], 3, []),
-        ([MID, MID, 0, MID], 3, [1, 3]),  # the start is in the labels already
-        ([0, MID, MID, HIGH + 1, MID, MID], 5, [1, 2]),  # nothing after a failed frame
-        ([HIGH + 1, MID], 5, []),
-        ([0, LOW, HIGH], 5, [2]),  # the window is open below and closed above
-        ([0, 0.2, 0.3, 0.25, 0.22, 0.9, 0.21], 2, [2, 5]),  # the worst of each half of the candidates
-        ([], 3, []),
-    ],
-)
-def test_select_by_hand(values, n, chosen):
-    assert explore.select(*deviations(values), n) == chosen
-
-
-@given(st.lists(st.floats(0, 2), max_size=60), st.integers(1, 8))
-def test_select_keeps_its_promises(values, n):
-    chosen = explore.select(*deviations(values), n)
-    assert len(chosen) <= n
-    assert chosen == sorted(set(chosen))
-    assert all(LOW < values[k] <= HIGH for k in chosen)
-    assert all(v <= HIGH for v in values[: max(chosen, default=0)])
 
 
 def test_explorations_are_runnable_and_varied():
