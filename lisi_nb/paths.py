@@ -21,3 +21,8 @@ def runs() -> Path:
 def cache() -> Path:
     """Folder of things that can be made again: compressed models, quenched structures, training."""
     return _writable() / "cache"
+
+
+def own_potentials() -> Path:
+    """Folder of the potentials a user brought or trained."""
+    return _writable() / "potentials"

@@ -71,8 +71,9 @@ class Potential:
         return files
 
     def models(self) -> list[Path]:
-        """Compressed members, ready for LAMMPS (made once, then cached)."""
-        return [compressed(path) for path in self.members()]
+        """Members ready for LAMMPS: compressed (made once, then cached) unless the card says that cannot be."""
+        members = self.members()
+        return [compressed(path) for path in members] if self.card.get("compressed", True) else members
 
     def check(self, symbols: set[str], temperature_K: float) -> None:
         """Raise ``ValueError`` when elements or temperature lie outside what the card vouches for."""
@@ -119,13 +120,19 @@ class Potential:
         return work.get_forces()
 
 
+def _folders() -> dict[str, Path]:
+    """Name -> folder: the shipped ones, and those a user brought."""
+    shipped, own = ((root / "potentials").resolve() for root in (paths.DATA, paths.own_potentials().parent))
+    return {card.parent.name: card.parent for root in (own, shipped) for card in root.glob("[!.]*/card.json")}
+
+
 def names() -> list[str]:
-    """Names of the potentials in ``data/potentials``."""
-    return sorted(card.parent.name for card in (paths.DATA / "potentials").glob("*/card.json"))
+    """Names of the shipped potentials and of those you brought (``data/potentials``)."""
+    return sorted(_folders())
 
 
 def get(name: str) -> Potential:
     """Return the potential `name`; an unknown name raises ``ValueError`` with the choices."""
     check_choice("potential", name, names())
-    folder = paths.DATA / "potentials" / name
+    folder = _folders()[name]
     return Potential(name, folder, json.loads((folder / "card.json").read_text()))

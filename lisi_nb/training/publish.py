@@ -86,7 +86,7 @@ def test_errors(potential: Potential, frames: list[Atoms]) -> dict[str, Any]:
 
 def thresholds(potential: Potential, frames: list[Atoms]) -> tuple[list[float], str]:
     """Trust thresholds (low, high; eV/A) from the deviation on held-out frames of MD, and how they came about."""
-    md = [a for a in frames if a.info["round"] > 0]
+    md = [a for a in frames if a.info.get("round", 0) > 0] or frames
     found = predictions(potential, md)
     low = round(float(np.percentile(found["max_devi_f_eV_A"], 95)), 2)
     ratio = float(np.median(found["max_force_error_eV_A"] / found["max_devi_f_eV_A"]))
