@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
+from lisi_nb.analysis.bonds import cell_matrix
 from lisi_nb.errors import check_choice, check_range
 
 Array = np.ndarray
@@ -118,7 +119,6 @@ def displacements(
     check_range("frame_ps", frame_ps, 1e-6, 1e6, "ps")
     weights = drift_weights(symbols, drift)
     followed = np.flatnonzero(np.array(symbols) == element)
-    inverse = None if cell_A is None else np.linalg.inv(np.diag(cell_A) if np.ndim(cell_A) == 1 else cell_A)
     if n_frames is None:
         n_frames = len(frames)  # type: ignore[arg-type]
     values = np.empty((n_frames, len(followed), 3), dtype=np.float32)
@@ -134,8 +134,8 @@ def displacements(
             first = before = here.copy()  # a reader may overwrite the frame it gave
         if not np.isfinite(here).all():
             raise ValueError(f"Frame {k} has positions that are not finite numbers. Look at the trajectory there.")
-        if inverse is not None:
-            _check_unwrapped(here - before, inverse, k)
+        if cell_A is not None:
+            check_unwrapped(here - before, cell_A, k)
         total = here - first
         moved = total[followed] if weights is None else total[followed] - weights @ total
         values[k], before = moved, here.copy()
@@ -144,13 +144,14 @@ def displacements(
     return Displacements(values, frame_ps, drift)
 
 
-def _check_unwrapped(step_A: Array, inverse: Array, k: int) -> None:
-    share = np.abs(step_A @ inverse)
+def check_unwrapped(step_A: Array, cell_A: Array, k: int) -> None:
+    """Raise ``ValueError`` when an atom moves by more than half a cell in one step (n, 3), the one to frame `k`."""
+    share = np.abs(step_A @ np.linalg.inv(cell_matrix(cell_A)))
     if share.max(initial=0.0) <= JUMP:
         return
     atom = int(share.max(axis=1).argmax())
     raise ValueError(
-        f"Atom {atom} moves by {share[atom].max():.2f} of a cell length between frames {k - 1} and {k}: the positions "
-        "are wrapped into the cell. Use unwrapped ones (LAMMPS xu yu zu, or image flags); if they are unwrapped, "
-        "write frames more often."
+        f"Atom {atom} moves by {share[atom].max():.2f} of a cell length up to frame {k}: the positions are wrapped "
+        "into the cell. Use unwrapped ones (LAMMPS xu yu zu, or image flags); if they are unwrapped, write frames more "
+        "often."
     )

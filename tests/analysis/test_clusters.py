@@ -10,7 +10,7 @@ from ase.build import bulk, graphene, nanotube
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lisi_nb.analysis.bonds import Bonds, find_bonds
+from lisi_nb.analysis.bonds import Bonds, find_bonds, neighbours_around, pairs_between
 from lisi_nb.analysis.clusters import clusters, silicon_clusters
 from lisi_nb.analysis.rings import ring_counts
 from lisi_nb.structures.crystals import crystal
@@ -60,6 +60,23 @@ def test_bonds_against_a_sum_over_images(name, periodic, n, seed, cutoff):
     bonds = find_bonds(positions, cell, periodic, cutoff)
     assert as_pairs(bonds, positions, cell) == expected
     assert bonds.coordination.tolist() == [sum(c for (i, *_), c in expected.items() if i == k) for k in range(n)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(list(CELLS)), st.tuples(*[st.booleans()] * 3), st.integers(1, 12), st.integers(0, 10**6),
+    st.floats(1.0, 3.9),
+)  # fmt: skip
+def test_counts_against_a_sum_over_images(name, periodic, n, seed, cutoff):
+    cell, rng = CELLS[name], np.random.default_rng(seed)
+    positions = rng.random((n, 3)) @ cell
+    centres, neighbours = rng.random(n) < 0.6, rng.random(n) < 0.6
+    pairs = naive_pairs(positions, cell, periodic, cutoff)
+    expected = [sum(c for (i, j, _), c in pairs.items() if i == k and neighbours[j]) for k in np.flatnonzero(centres)]
+    assert neighbours_around(positions, centres, neighbours, cell, periodic, cutoff).tolist() == expected
+    i, j = pairs_between(positions, centres, ~centres, cell, periodic, cutoff)
+    touching = {(a, b) for a, b, _ in pairs if centres[a] and not centres[b]}
+    assert sorted(zip(i.tolist(), j.tolist(), strict=True)) == sorted(touching)
 
 
 def naive_clusters(bonds: Bonds) -> list[int]:
