@@ -194,3 +194,44 @@ def haven_ratio(tracer: Measured, collective: Measured) -> Measured:
     ratio = tracer.value / collective.value
     error = abs(ratio) * float(np.hypot(tracer.error / tracer.value, collective.error / collective.value))
     return Measured(ratio, error, "1")
+
+
+@dataclass(frozen=True)
+class Framework:
+    """Whether the silicon stayed in place: ``state`` is ``solid``, ``rearranged`` or ``molten``; in words, too."""
+
+    state: str
+    msd_A2: float
+    statement: str
+
+
+def framework(msd_si: MSD, window_ps: tuple[float, float] | None = None, rattling_A2: float = 2.0) -> Framework:
+    """Flag a run meant to be solid whose silicon moves away.
+
+    Parameters
+    ----------
+    msd_si : MSD
+        Of the silicon, against the centre of mass of all atoms.
+    window_ps : (float, float), optional
+        As in `tracer_diffusion`.
+    rattling_A2 : float
+        MSD of silicon that stays in place, at most: a third of a squared Si-Si bond (2.4 A).
+
+    Returns
+    -------
+    Framework
+        ``molten`` when silicon diffuses (its own tracer D is given), ``rearranged`` when it has moved by more than
+        `rattling_A2` without diffusing, else ``solid``.
+    """
+    own = tracer_diffusion(msd_si, window_ps, min_msd_A2=rattling_A2)
+    end_A2 = float(np.interp(own.window_ps[1], msd_si.lags_ps, msd_si.msd_A2))
+    after = f"{end_A2:.2g} A^2 after {own.window_ps[1]:g} ps"
+    if own.diffusive:
+        said = f"molten: the silicon diffuses too ({after}, D = {own.D.value:.2g} cm^2/s). Not a number for a solid."
+        return Framework("molten", end_A2, said)
+    if end_A2 > rattling_A2:
+        said = (
+            f"rearranged: the silicon has moved ({after}) without settling. The structure is not the one at the start."
+        )
+        return Framework("rearranged", end_A2, said)
+    return Framework("solid", end_A2, f"solid: the silicon rattles in place ({after})")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lisi_nb.analysis import msd as msd_module
-from lisi_nb.analysis.diffusion import collective_diffusion, haven_ratio, tracer_diffusion
+from lisi_nb.analysis.diffusion import collective_diffusion, framework, haven_ratio, tracer_diffusion
 from lisi_nb.analysis.displacements import Displacements, displacements
 from lisi_nb.analysis.msd import mean_square_displacement, squared_displacements
 from lisi_nb.units import Measured
@@ -204,3 +204,18 @@ def test_haven_ratio():
     by_hand = haven_ratio(Measured(2.0, 0.2, "cm^2/s"), Measured(4.0, 0.4, "cm^2/s"))
     assert (by_hand.value, by_hand.error) == pytest.approx((0.5, 0.5 * 0.02**0.5))
     assert math.isnan(haven_ratio(Measured(math.nan, math.nan, "cm^2/s"), tracer).value)
+
+
+def test_melting_is_flagged():
+    """Silicon that rattles, that walks, and that slides once for all."""
+    cage = np.random.default_rng(13).normal(0, 0.25, (400, 60, 3))
+    solid = framework(mean_square_displacement(Displacements(cage, 1.0, "all")))
+    assert solid.state == "solid"
+    assert solid.msd_A2 == pytest.approx(6 * 0.25**2, rel=0.05)
+    molten = framework(mean_square_displacement(random_walk(400, 60, 0.05, 14)))
+    assert molten.state == "molten"
+    assert "the silicon diffuses too" in molten.statement
+    slid = cage + np.where(np.arange(400)[:, None, None] < 200, 0.0, np.random.default_rng(15).normal(0, 2, (60, 3)))
+    steady = framework(mean_square_displacement(Displacements(slid, 1.0, "all")), (250.0, 390.0))
+    assert steady.state == "rearranged"
+    assert "without settling" in steady.statement
