@@ -9,11 +9,14 @@ from lisi_nb.analysis.clusters import silicon_clusters
 from lisi_nb.analysis.displacements import displacements
 from lisi_nb.analysis.mobility import speed_by_coordination
 from lisi_nb.analysis.msd import mean_square_displacement
+from lisi_nb.analysis.shells import radial_shells, surface_li_fraction
 from lisi_nb.engine import parse
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.execute import run_blocking
 from lisi_nb.engine.lammps import TRAJECTORY, Segment, Stage
+from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.delithiated import delithiated
+from lisi_nb.structures.nanoparticles import sphere
 
 FRAME_PS = 0.001
 
@@ -67,3 +70,26 @@ def test_clusters_and_speeds_of_real_frames(hot):
     often = np.isfinite(found.speed_A_ps)
     assert np.average(found.speed_A_ps[often], weights=found.share[often]) == pytest.approx(maxwell_A_ps, rel=0.1)
     assert found.share.sum() == pytest.approx(1)
+
+
+def test_a_particle_in_its_box(tmp_path):
+    """2.6 nm of Li15Si4 for 0.4 ps at 500 K: stays whole, isolated Si inside, Li outside; the core is the crystal."""
+    atoms = sphere(crystal("Li15Si4"), 26.0)
+    segment = Segment(
+        (Stage(200, 500.0, 500.0),), timestep_fs=2.0, dump_every=10, thermo_every=50, deviation_every=0, seed=6
+    )
+    run_blocking(tmp_path, atoms, segment, potentials.get("lisi").models()[:1], Device("cpu", "test", 1))
+    frames = list(parse.frames(tmp_path / TRAJECTORY, first=1))
+    assert len(frames) == 20
+    si = ~frames[0].is_li
+    assert (si == (atoms.numbers == 14)).all()
+    found = radial_shells((f.positions_A for f in frames), si, n_shells=4)
+    total = found.n_li.sum() + found.n_si.sum() + found.outside_li + found.outside_si
+    assert total == pytest.approx(len(atoms))
+    assert found.radius_A == pytest.approx(13.0, abs=1.0)
+    assert found.x[0] == pytest.approx(3.75, abs=0.8)  # a shell of about 120 atoms cuts cells of 76
+    assert found.density_g_cm3[:2].mean() == pytest.approx(1.22, abs=0.15)  # of the crystal: 1.22 g/cm3
+    assert found.coordination[0] < 0.2
+    assert surface_li_fraction((f.positions_A for f in frames), si).value > 0.75
+    last = silicon_clusters(frames[-1].positions_A, si, atoms.cell.lengths(), (False,) * 3)
+    assert last.share("isolated") > 0.8
