@@ -50,8 +50,9 @@ _LI_SI = {
 _ELEMENTS = {"Li": ("bcc", 3.4268), "Li_fcc": ("fcc", 4.325), "Si": ("diamond", 5.4687)}
 # 6 x 6 x 6 cells of bcc in F-43m, sites in twelfths of the cubic edge: Si orbits with no Si-Si below 4.4 A, Li on the
 # other sites but those of multiplicity 4 that are empty. Site types: AFLOW prototypes A22B5_cF432_196 and
-# A17B4_cF420_216 (Li at 4a). Of the two ways to choose such Si orbits and the four fourfold sites, this has the lowest
-# energy after relaxation, with the lisi potential and with SevenNet l3i5. Ideal positions: relax before use.
+# A17B4_cF420_216 (Li at 4a). Of the two ways to choose such Si orbits, with Li17Si4 filled at any of 4a to 4d, this one
+# has the lowest energy relaxed with the lisi potential (by 5 meV/atom), and SevenNet l3i5 puts it lowest too. Positions
+# are ideal: relax them.
 _SUPERSTRUCTURE_A = 18.71
 _SUPERSTRUCTURE_SI = ((2, 2, 2), (11, 11, 11), (4, 0, 0), (11, 3, 3))
 _FOURFOLD = {"4a": (0, 0, 0), "4b": (6, 6, 6), "4c": (3, 3, 3), "4d": (9, 9, 9)}
