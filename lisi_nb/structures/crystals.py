@@ -57,7 +57,8 @@ _SUPERSTRUCTURE_A = 18.71
 _SUPERSTRUCTURE_SI = ((2, 2, 2), (11, 11, 11), (4, 0, 0), (11, 3, 3))
 _FOURFOLD = {"4a": (0, 0, 0), "4b": (6, 6, 6), "4c": (3, 3, 3), "4d": (9, 9, 9)}
 _EMPTY = {"Li17Si4": ("4b", "4c", "4d"), "Li21Si5": ("4a", "4b", "4c", "4d"), "Li22Si5": ()}
-NAMES = (*_ELEMENTS, *_LI_SI, *_EMPTY)
+NAMES = (*_ELEMENTS, *_LI_SI)  # with refined coordinates: what potentials are trained and validated on
+LI_RICH = tuple(_EMPTY)
 
 
 def crystal(name: str, lattice_A: float | None = None) -> Atoms:
@@ -66,7 +67,7 @@ def crystal(name: str, lattice_A: float | None = None) -> Atoms:
     Parameters
     ----------
     name : str
-        One of `NAMES`.
+        One of `NAMES` or `LI_RICH`.
     lattice_A : float, optional
         Cubic lattice parameter in A for ``Li``, ``Li_fcc`` and ``Si``; PBE value by default.
 
@@ -82,7 +83,7 @@ def crystal(name: str, lattice_A: float | None = None) -> Atoms:
     ValueError
         Unknown name, or a lattice parameter for a compound.
     """
-    check_choice("crystal", name, NAMES)
+    check_choice("crystal", name, (*NAMES, *LI_RICH))
     if name in _ELEMENTS:
         prototype, pbe_A = _ELEMENTS[name]
         return bulk(name[:2], prototype, a=lattice_A or pbe_A, cubic=True)

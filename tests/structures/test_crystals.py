@@ -5,7 +5,7 @@ import pytest
 from ase.neighborlist import neighbor_list
 from ase.spacegroup import Spacegroup
 
-from lisi_nb.structures.crystals import NAMES, crystal
+from lisi_nb.structures.crystals import LI_RICH, NAMES, crystal
 
 # name: atoms of each element in the conventional cell, volume per atom in A3 (Materials Project, PBE), space group.
 # Volumes: Materials Project cells, as printed (two decimals); elements from 3.4268, 4.325, 5.4687 A.
@@ -22,7 +22,6 @@ TABLE = {
     "Li21Si5": (336, 80, 18.71**3 / 416, 216),
     "Li22Si5": (352, 80, 18.71**3 / 432, 216),
 }
-RICH = ("Li17Si4", "Li21Si5", "Li22Si5")
 # Coordination in the Zintl phases: Si-Si within 2.7 A, Si around Li within 3.5 A.
 ZINTL = {
     "LiSi": (3.0, 8.0),
@@ -34,7 +33,7 @@ ZINTL = {
 
 
 def test_every_crystal_is_in_the_table():
-    assert set(NAMES) == set(TABLE)
+    assert {*NAMES, *LI_RICH} == set(TABLE)
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -71,7 +70,7 @@ def test_zintl_coordination(name):
     assert d.min() > 2.2
 
 
-@pytest.mark.parametrize("name", RICH)
+@pytest.mark.parametrize("name", LI_RICH)
 def test_lithium_rich_superstructure(name):
     """No Si touches an Si (4.41 A in ideal coordinates); every site is a bcc site; the symmetry is F-43m."""
     atoms = crystal(name)
