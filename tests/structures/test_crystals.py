@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from ase.neighborlist import neighbor_list
+from ase.spacegroup import Spacegroup
 
-from lisi_nb.structures.crystals import NAMES, crystal
+from lisi_nb.structures.crystals import LI_RICH, NAMES, crystal
 
 # name: atoms of each element in the conventional cell, volume per atom in A3 (Materials Project, PBE), space group.
 # Volumes: Materials Project cells, as printed (two decimals); elements from 3.4268, 4.325, 5.4687 A.
@@ -17,6 +18,9 @@ TABLE = {
     "Li7Si3": (42, 18, 14.93, None),  # ordered form of R-3m; its own group, P3_212, is what it is built from
     "Li13Si4": (26, 8, 15.42, 55),
     "Li15Si4": (60, 16, 15.52, 220),
+    "Li17Si4": (340, 80, 18.71**3 / 420, 216),
+    "Li21Si5": (336, 80, 18.71**3 / 416, 216),
+    "Li22Si5": (352, 80, 18.71**3 / 432, 216),
 }
 # Coordination in the Zintl phases: Si-Si within 2.7 A, Si around Li within 3.5 A.
 ZINTL = {
@@ -29,7 +33,7 @@ ZINTL = {
 
 
 def test_every_crystal_is_in_the_table():
-    assert set(NAMES) == set(TABLE)
+    assert {*NAMES, *LI_RICH} == set(TABLE)
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -66,8 +70,39 @@ def test_zintl_coordination(name):
     assert d.min() > 2.2
 
 
+@pytest.mark.parametrize("name", LI_RICH)
+def test_lithium_rich_superstructure(name):
+    """No Si touches an Si (4.41 A in ideal coordinates); every site is a bcc site; the symmetry is F-43m."""
+    atoms = crystal(name)
+    is_si = atoms.numbers == 14
+    i, j, d = neighbor_list("ijd", atoms, 4.6)
+    assert d[is_si[i] & is_si[j]].min() == pytest.approx(2 * 2**0.5 / 12 * 18.71)
+    assert d.min() == pytest.approx(3**0.5 / 12 * 18.71)
+    twelfths = atoms.get_scaled_positions() * 12
+    whole = np.round(twelfths)
+    np.testing.assert_allclose(twelfths, whole, atol=1e-9)
+    assert (whole.astype(int) % 2 == whole.astype(int)[:, :1] % 2).all()
+    sites = {(*s.astype(int) % 12, z) for s, z in zip(whole, atoms.numbers, strict=True)}
+    assert len(sites) == len(atoms)
+    for operation, shift in Spacegroup(216).get_symop():
+        moved = {(*(operation @ s + 12 * shift).astype(int) % 12, z) for *s, z in sites}
+        assert moved == sites
+
+
+def test_lithium_rich_phases_differ_by_the_fourfold_sites():
+    """Each of 4a, 4b, 4c, 4d holds 4 Li in Li22Si5; Li21Si5 has none of them and Li17Si4 the one at the origin."""
+
+    def li(name):
+        atoms = crystal(name)
+        return {tuple(s) for s in np.round(atoms[atoms.numbers == 3].get_scaled_positions() * 12).astype(int) % 12}
+
+    assert li("Li21Si5") < li("Li17Si4") < li("Li22Si5")
+    assert li("Li17Si4") - li("Li21Si5") == {(0, 0, 0), (0, 6, 6), (6, 0, 6), (6, 6, 0)}
+    assert len(li("Li22Si5") - li("Li21Si5")) == 16
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match=r"Allowed: Li, .*Did you mean 'Li15Si4'"):
-        crystal("Li15Si5")
+        crystal("LI15Si4")
     with pytest.raises(ValueError, match="set_cell"):
         crystal("LiSi", 9.0)

@@ -1,0 +1,181 @@
+"""Hops of lithium from site to site, the time it stays, and how long lithium-silicon contacts last."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lisi_nb.analysis.bonds import pairs_between
+from lisi_nb.analysis.displacements import Displacements
+from lisi_nb.analysis.mobility import LI_SI_A, both_elements
+from lisi_nb.errors import check_range
+from lisi_nb.units import Measured
+
+Array = np.ndarray
+HOP_A = 1.8  # two thirds of the distance between neighbouring Li sites (2.5 to 2.8 A)
+N_BLOCKS = 5
+
+
+@dataclass(frozen=True)
+class Hops:
+    """Hops of all followed atoms.
+
+    ``distance_A`` (n_hops,) from the mean position before to the one after; ``residence_ps`` (n_stays,) between two
+    hops of an atom (stays cut by the ends of the trajectory are left out, which favours short ones); ``rate_per_ps``
+    hops per atom and time with its counting error, free of that bias: 1 / rate is the mean residence time.
+    """
+
+    distance_A: Array
+    residence_ps: Array
+    rate_per_ps: Measured
+    statement: str
+
+
+def find_hops(moved: Displacements, threshold_A: float = HOP_A, confirm_frames: int = 2) -> Hops:
+    """Cut each atom's path into stays around a mean position.
+
+    A stay ends when an atom has been farther than `threshold_A` from the mean position of the stay for
+    `confirm_frames` frames in a row; the next begins with the first of these. Single excursions are rattling.
+
+    Parameters
+    ----------
+    moved : Displacements
+        Of the hopping element, against the silicon framework.
+    threshold_A : float
+        Smaller than a hop, larger than rattling (about 1 A at 1000 K).
+    confirm_frames : int
+        Frames that confirm a hop.
+
+    Returns
+    -------
+    Hops
+        With a statement that there is nothing to measure where no atom hops.
+    """
+    check_range("threshold_A", threshold_A, 0.1, 20.0, "A")
+    check_range("confirm_frames", confirm_frames, 1, 1000)
+    paths, n = moved.values_A, moved.n_atoms
+    mean, frames_of_stay = paths[0].astype(float), np.ones(n)
+    away, sum_away = np.zeros(n, dtype=int), np.zeros((n, 3))
+    since = np.zeros(n, dtype=int)
+    former = np.full((n, 3), np.nan)  # mean position of the stay before; NaN in an atom's first
+    distances, stays, n_hops = [], [], 0
+    for k in range(1, moved.n_frames):
+        here = paths[k].astype(float)
+        far = np.linalg.norm(here - mean, axis=1) > threshold_A
+        away = np.where(far, away + 1, 0)
+        sum_away = np.where(far[:, None], sum_away + here, 0.0)
+        frames_of_stay += ~far
+        mean += np.where(far[:, None], 0.0, (here - mean) / frames_of_stay[:, None])
+        hop = np.flatnonzero(away == confirm_frames)
+        if not len(hop):
+            continue
+        n_hops += len(hop)
+        later = hop[np.isfinite(former[hop, 0])]
+        distances.append(np.linalg.norm(mean[later] - former[later], axis=1))
+        stays.append(k - confirm_frames + 1 - since[later])
+        former[hop], since[hop] = mean[hop], k - confirm_frames + 1
+        mean[hop], frames_of_stay[hop] = sum_away[hop] / confirm_frames, confirm_frames
+        away[hop], sum_away[hop] = 0, 0.0
+    last = np.isfinite(former[:, 0])
+    distances.append(np.linalg.norm(mean[last] - former[last], axis=1))
+    time_ps = n * moved.duration_ps
+    rate = Measured(n_hops / time_ps, float(np.sqrt(max(n_hops, 1))) / time_ps, "1/ps")
+    said = f"{n_hops} hops of {n} atoms in {moved.duration_ps:g} ps"
+    if not n_hops:
+        said = f"no atom of {n} hops farther than {threshold_A:g} A in {moved.duration_ps:g} ps: nothing to measure."
+    waits = np.concatenate(stays) * moved.frame_ps if stays else np.zeros(0)
+    return Hops(np.concatenate(distances), waits, rate, said)
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Fraction of Li-Si contacts that hold, or hold again, after each lag; and the time to 1/e.
+
+    ``lags_ps`` and ``survival`` (n_lags,); `time_ps` is NaN where contacts outlast the longest lag.
+    """
+
+    lags_ps: Array
+    survival: Array
+    time_ps: Measured
+    statement: str
+
+
+def contact_survival(
+    frames: Iterable[Array],
+    frame_ps: float,
+    is_si: Array,
+    cell_A: Array,
+    periodic: tuple[bool, bool, bool] = (True, True, True),
+    *,
+    max_lag_frames: int = 50,
+    cutoff_A: float = LI_SI_A,
+) -> Contacts:
+    """How long lithium stays at the silicon it touches: ``C(t) = <h(s) h(s + t)> / <h(s)>`` over Li-Si pairs.
+
+    ``h`` is 1 while a pair is within `cutoff_A` (intermittent definition: a contact may break in between). Memory is
+    that of the contacts of `max_lag_frames` frames.
+
+    Parameters
+    ----------
+    frames, frame_ps, is_si, cell_A, periodic, cutoff_A
+        As in `speed_by_coordination`; positions may be wrapped.
+    max_lag_frames : int
+        Longest lag.
+
+    Returns
+    -------
+    Contacts
+
+    Raises
+    ------
+    ValueError
+        Pure Li or pure Si, fewer than two frames, no contact at all.
+    """
+    check_range("max_lag_frames", max_lag_frames, 1, 10**5)
+    si = both_elements(is_si)
+    recent: deque[Array] = deque(maxlen=max_lag_frames + 1)
+    rows: list[Array] = []  # one for each origin: contacts that hold after each lag
+    for frame in frames:
+        recent.append(_contacts(np.asarray(frame), si, cell_A, periodic, cutoff_A))
+        rows.append(np.full(max_lag_frames + 1, np.nan))
+        for lag in range(len(recent)):
+            rows[-1 - lag][lag] = len(np.intersect1d(recent[-1], recent[-1 - lag], assume_unique=True))
+    table = np.array(rows)[:, : len(rows)]
+    if len(rows) < 2 or not np.nansum(table[:, 0]):
+        raise ValueError(f"{len(rows)} frames with {np.nansum(table[:, 0]):.0f} contacts: two frames are needed.")
+    lags = np.arange(table.shape[1]) * frame_ps
+    survival = _survival(table)
+    value = _time_to_1_e(lags, survival)
+    blocks = [_time_to_1_e(lags, _survival(b)) for b in np.array_split(table, N_BLOCKS) if len(b)]
+    error = float(np.std(blocks, ddof=1) / np.sqrt(len(blocks))) if len(rows) >= 2 * N_BLOCKS else float("nan")
+    said = f"contacts fall to 1/e in {value:.3g} ps"
+    if not np.isfinite(value):
+        said = (
+            f"{100 * survival[-1]:.0f} % of the contacts hold after {lags[-1]:g} ps: longer lags are needed for a time."
+        )
+    return Contacts(lags, survival, Measured(value, error, "ps"), said)
+
+
+def _contacts(positions: Array, si: Array, cell: Array, periodic: tuple[bool, bool, bool], cutoff: float) -> Array:
+    """Numbers that name the Li-Si pairs in contact, sorted."""
+    li, silicon = pairs_between(positions, ~si, si, cell, periodic, cutoff)
+    return np.sort(li.astype(np.int64) * len(si) + silicon)
+
+
+def _survival(table: Array) -> Array:
+    """Sum over origins that have the lag; NaN where none has."""
+    has = np.isfinite(table)
+    below = (has * table[:, :1]).sum(axis=0)
+    return np.divide(np.nansum(table, axis=0), below, out=np.full(table.shape[1], np.nan), where=below > 0)
+
+
+def _time_to_1_e(lags: Array, survival: Array) -> float:
+    low = np.flatnonzero(survival < np.exp(-1))
+    if not len(low):
+        return float("nan")
+    k = int(low[0])
+    share = (survival[k - 1] - np.exp(-1)) / (survival[k - 1] - survival[k])
+    return float(lags[k - 1] + share * (lags[k] - lags[k - 1]))
