@@ -14,11 +14,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lisi_nb.charts import Chart
+from lisi_nb.palette import COLOURS, CYCLE, RADII_A
 
-# Okabe-Ito colours; the elements keep theirs in every figure and viewer.
-COLOURS = {"Li": "#9467bd", "Si": "#e69f00", "paper": "#555555"}
-RADII_A = {"Li": 1.2, "Si": 1.0}
-CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#999933")
 _STYLE: Any = {
     "figure.facecolor": "white",
     "axes.prop_cycle": cycler(color=CYCLE),
