@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,10 @@ _STYLE: Any = {
 }
 
 
+# The style is global to matplotlib, and monitors draw in threads of their own.
+_DRAWING = threading.RLock()
+
+
 class Picture(Figure):
     """A figure that a notebook shows without pyplot."""
 
@@ -41,7 +46,7 @@ def draw(charts: Sequence[Chart], width: float = 4.6, height: float = 3.3, colum
     n = max(1, len(charts))
     columns = min(n, columns)
     rows = -(-n // columns)
-    with mpl.rc_context(_STYLE):
+    with _DRAWING, mpl.rc_context(_STYLE):
         figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
         for axes, chart in zip(figure.subplots(rows, columns, squeeze=False).flat, charts, strict=False):
             _draw(axes, chart)
@@ -91,7 +96,7 @@ def side_view(structures: dict[str, Atoms], width: float = 9.0) -> Picture:
     low, high = (f([f(a.positions[:, 2]) for a in structures.values()]) + d for f, d in ((min, -2), (max, 2)))
     inch_per_A = (width - 1.0) / max(high - low, 30.0)
     heights = [float(np.ptp(a.positions[:, 0])) + 4 for a in structures.values()]
-    with mpl.rc_context(_STYLE | {"axes.grid": False}):
+    with _DRAWING, mpl.rc_context(_STYLE | {"axes.grid": False}):
         total = sum(heights) * inch_per_A + 0.75 * len(structures)
         figure = Picture(figsize=(width, total), dpi=100, layout="constrained")
         rows = figure.subplots(len(structures), 1, squeeze=False, height_ratios=heights).flat

@@ -1,7 +1,7 @@
 """Forms, monitors and viewers for notebooks."""
 
 from lisi_nb.widgets.form import form
-from lisi_nb.widgets.monitor import follow
+from lisi_nb.widgets.monitor import Monitor, follow
 from lisi_nb.widgets.viewer import view
 
-__all__ = ["follow", "form", "view"]
+__all__ = ["Monitor", "follow", "form", "view"]
