@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lisi_nb.charts import Chart
-from lisi_nb.palette import COLOURS, CYCLE, RADII_A
+from lisi_nb.palette import COLOURS, CYCLE, DASHES, RADII_A
 
 _STYLE: Any = {
     "figure.facecolor": "white",
@@ -35,7 +36,15 @@ _DRAWING = threading.RLock()
 
 
 class Picture(Figure):
-    """A figure that a notebook shows without pyplot."""
+    """A figure that a notebook shows without pyplot, with the charts behind it."""
+
+    charts: tuple[Chart, ...] = ()
+
+    def to_csv(self, path: Path | str) -> list[Path]:
+        """Write the numbers behind each chart, with units, to ``path`` (further charts: ``-2``, ``-3`` ...)."""
+        path = Path(path).with_suffix(".csv")
+        names = [path.with_stem(f"{path.stem}-{k}") if k > 1 else path for k in range(1, 1 + len(self.charts))]
+        return [chart.to_csv(name) for chart, name in zip(self.charts, names, strict=True)]
 
     def _repr_png_(self) -> bytes:
         return png(self)
@@ -48,6 +57,7 @@ def draw(charts: Sequence[Chart], width: float = 4.6, height: float = 3.3, colum
     rows = -(-n // columns)
     with _DRAWING, mpl.rc_context(_STYLE):
         figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
+        figure.charts = tuple(charts)
         for axes, chart in zip(figure.subplots(rows, columns, squeeze=False).flat, charts, strict=False):
             _draw(axes, chart)
     return figure
@@ -57,16 +67,19 @@ def _draw(axes: Any, chart: Chart) -> None:
     shades = mpl.colormaps["viridis"]
     shaded = [c for c in chart.curves if c.shade is not None]
     for curve in chart.curves:
-        colour: Any = COLOURS.get(curve.colour)
+        colour: Any = COLOURS.get(curve.colour, curve.colour or None)
         if curve.shade is not None:
             colour = shades(0.92 * curve.shade)
         label = curve.label if curve not in shaded[1:-1] else None
         if curve.style == "level":
             axes.plot(curve.x, curve.y, "--", color=COLOURS["paper"], lw=1, label=label)
+        elif curve.style == "paper":
+            _published(axes, curve)
         elif curve.style == "points":
             axes.errorbar(curve.x, curve.y, curve.error, fmt="o", color=colour, ms=4, capsize=2, label=label)
         else:
-            (line,) = axes.plot(curve.x, curve.y, color=colour, lw=1.4, label=label)
+            dash: Any = DASHES[curve.dash % len(DASHES)]
+            (line,) = axes.plot(curve.x, curve.y, color=colour, lw=1.4, ls=dash, label=label)
             if curve.error is not None:
                 axes.fill_between(
                     curve.x, curve.y - curve.error, curve.y + curve.error, color=line.get_color(), alpha=0.2, lw=0
@@ -78,6 +91,14 @@ def _draw(axes: Any, chart: Chart) -> None:
         axes.margins(x=0.15)
     elif any(c.label for c in chart.curves):
         axes.legend()
+
+
+def _published(axes: Any, curve: Any) -> None:
+    """Published values: open diamonds in front of everything, joined by a thin line where there are several."""
+    axes.errorbar(
+        curve.x, curve.y, curve.error, fmt="D-", color=COLOURS["paper"], mfc="white", ms=6, mew=1.5, lw=0.8, capsize=2,
+        zorder=5, label=curve.label,
+    )  # fmt: skip
 
 
 def png(figure: Figure, dpi: int = 100) -> bytes:
