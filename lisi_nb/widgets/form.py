@@ -133,10 +133,8 @@ class Form(w.VBox):
         n = len(self.choice.changed) if self.scales else 0
         for scale, button in self.scales.items():
             button.button_style = "primary" if scale == self.choice.scale else ""
-        text = (
-            f"{self.choice.scale}, {n} value{'s' if n > 1 else ''} changed" if n else f"values of {self.choice.scale}"
-        )
-        self._scale_note.value = _QUIET.format(text)
+        changed = f", {n} value{'s' if n > 1 else ''} changed" if n else ""
+        self._scale_note.value = _QUIET.format(f"now: {self.choice.scale}{changed}")
 
     def _show_derived(self, wrong: bool) -> None:
         for text, make in self._texts.values():

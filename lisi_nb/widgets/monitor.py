@@ -112,12 +112,8 @@ def folder_html(run: Run) -> str:
     if not run.folder.exists():
         return f"{path} is gone."
     files = sorted(file for file in run.folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    sizes = "".join(
-        f'<tr><td style="text-align:left">{html.escape(file.name)}</td>'
-        f'<td style="text-align:right;padding-left:1em">{file.stat().st_size / 1000:.1f} kB</td></tr>'
-        for file in files
-    )
-    return f"{path} (click and copy)<table>{sizes}</table>"
+    listed = " · ".join(f"{html.escape(file.name)} {file.stat().st_size / 1000:.1f} kB" for file in files)
+    return f'<div style="line-height:1.5">{path} (click and copy)<br>{listed}</div>'
 
 
 class Monitor(w.VBox):
@@ -134,7 +130,7 @@ class Monitor(w.VBox):
     def __init__(self, run: Run, live: Live | None = None) -> None:
         self.run, self._live, self._leave = run, live, Event()
         self.text, self.picture = w.HTML("starting ..."), w.Image(format="png", layout=w.Layout(display="none"))
-        self.picture.layout.max_width = "900px"
+        self.picture.layout.max_width, self.picture.layout.align_self = "900px", "flex-start"
         self.buttons = Buttons(run, self._start)
         super().__init__([self.text, self.buttons, self.picture])
         self._start()

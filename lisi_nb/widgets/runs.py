@@ -12,6 +12,7 @@ import ipywidgets as w
 from lisi_nb import palette, plots
 from lisi_nb.charts import Chart, overlay
 from lisi_nb.engine.run import Run
+from lisi_nb.tables import Table
 from lisi_nb.units import duration
 from lisi_nb.widgets import catalogue
 from lisi_nb.widgets.catalogue import Row
@@ -21,9 +22,10 @@ from lisi_nb.widgets.reading import Unreadable
 PAGE = 20  # rows shown at once
 _COLUMNS = ("study", "label", "status", "progress", "ns/day", "time left", "device", "potential")
 _GRID = (
-    '<div style="display:grid;grid-template-columns:120px 190px 90px 110px 70px 80px 110px 90px;gap:6px;'
+    '<div style="display:grid;grid-template-columns:105px 140px 80px 90px 55px 65px 100px 60px;gap:6px;'
     'line-height:28px;white-space:nowrap">{}</div>'
 )
+_BOX = w.Layout(flex="0 0 28px", width="28px", margin="0")
 _CELL = '<span style="overflow:hidden;text-overflow:ellipsis" title="{0}">{0}</span>'
 NOTE = (
     "An error says how well this one run fixes its number. Another seed can differ by more: before you call two "
@@ -74,11 +76,11 @@ class RunsBrowser(w.VBox):
         self.note.value = f"{some}; as of {time.strftime('%H:%M:%S')}"
 
     def _line(self, row: Row) -> w.HBox:
-        box = w.Checkbox(value=row.run.id in self.selected, indent=False, layout=w.Layout(width="24px"))
+        box = w.Checkbox(value=row.run.id in self.selected, indent=False, layout=_BOX)
         box.tooltip = f"Select {row.run.id} for a comparison."
         box.observe(lambda change: self._select(row.run, change["new"]), "value")
         going = row.state in ("queued", "running")
-        button = w.Button(description="Follow" if going else "Show", layout=w.Layout(width="80px"))
+        button = w.Button(description="Follow" if going else "Show", layout=w.Layout(flex="0 0 80px"))
         button.tooltip = f"{button.description} {row.run.id} below."
         button.on_click(lambda _: self.follow(row.run))
         return w.HBox([box, w.HTML(_cells(row)), button], layout=w.Layout(align_items="center"))
@@ -110,18 +112,22 @@ class RunsBrowser(w.VBox):
 
     def _comparison(self, chosen: Sequence[Run]) -> list[w.Widget]:
         inputs, measured = catalogue.differing_inputs(chosen), catalogue.quantities(chosen)
-        parts = ["<b>What differs</b>", inputs._repr_html_(), "<b>What was measured</b>"]
-        parts += [measured._repr_html_(), NOTE] if measured.rows else ["Nothing yet: no selected run has finished."]
-        tables = w.HTML("".join(f"<div>{part}</div>" for part in parts))
+        found = _table(measured) + NOTE if measured.rows else "Nothing yet: no selected run has finished."
+        return [
+            w.HTML(f"<b>What differs</b>{_table(inputs)}"),
+            self._overlay(chosen),
+            w.HTML(f"<b>What was measured</b>{found}"),
+        ]
+
+    def _overlay(self, chosen: Sequence[Run]) -> w.Widget:
         if self.study is None:
-            return [tables, w.HTML("Charts need the study: <code>runs_browser(study)</code>.")]
-        self.charts: tuple[Chart, ...] = overlay(
-            {name: self.study.live(run) for name, run in zip(catalogue.names(chosen), chosen, strict=True)}
-        )
+            return w.HTML("Charts need the study: <code>runs_browser(study)</code>.")
+        drawn = {name: self.study.live(run) for name, run in zip(catalogue.names(chosen), chosen, strict=True)}
+        self.charts: tuple[Chart, ...] = overlay(drawn)
         if not self.charts:
-            return [tables, w.HTML("No charts yet: the runs have written too few frames.")]
-        picture = plots.png(plots.draw(self.charts, width=5.5, columns=2))
-        return [tables, w.Image(value=picture, layout=w.Layout(max_width="1100px"))]
+            return w.HTML("No charts yet: the runs have written too few frames.")
+        picture = plots.png(plots.draw(self.charts, width=5.0, columns=2))
+        return w.Image(value=picture, layout=w.Layout(max_width="100%", object_fit="contain", align_self="flex-start"))
 
     def _show(self, *parts: w.Widget) -> None:
         old, self.below.children = self.below.children, parts
@@ -136,9 +142,19 @@ def _close(widget: w.Widget) -> None:
     widget.close()
 
 
+def _table(table: Table) -> str:
+    """A table of texts with room between its columns."""
+
+    def line(tag: str, texts: tuple[str, ...]) -> str:
+        style = 'style="text-align:left;padding:1px 22px 1px 0;line-height:1.35;font-variant-numeric:tabular-nums"'
+        return f"<tr>{''.join(f'<{tag} {style}>{html.escape(text)}</{tag}>' for text in texts)}</tr>"
+
+    return f"<table>{line('th', table.columns)}{''.join(line('td', row) for row in table.rows)}</table>"
+
+
 def _head() -> w.HBox:
     names = "".join(f"<b>{name}</b>" for name in _COLUMNS)
-    return w.HBox([w.Box(layout=w.Layout(width="28px")), w.HTML(_GRID.format(names))])
+    return w.HBox([w.Box(layout=_BOX), w.HTML(_GRID.format(names))])
 
 
 def _cells(row: Row) -> str:
