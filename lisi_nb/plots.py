@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,18 @@ def png(figure: Figure, dpi: int = 100) -> bytes:
     return small.getvalue()
 
 
+# Axes of the cell that point to the right, up, and to the reader: the cameras of every viewer.
+CAMERAS = {"side": (2, 0, 1), "top": (0, 1, 2)}
+
+
+def shades(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Colours ``(n, 3)`` in 0-1 for `values` ``(n,)`` between `low` and `high`; grey where there is no value."""
+    share = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+    colours = mpl.colormaps["viridis"](np.nan_to_num(share))[:, :3]
+    colours[~np.isfinite(values)] = 0.7
+    return colours
+
+
 def side_view(structures: dict[str, Atoms], width: float = 9.0) -> Picture:
     """Structures seen along -y with z to the right: one row each on one scale, nearer atoms stronger.
 
@@ -122,16 +134,73 @@ def side_view(structures: dict[str, Atoms], width: float = 9.0) -> Picture:
         figure = Picture(figsize=(width, total), dpi=100, layout="constrained")
         rows = figure.subplots(len(structures), 1, squeeze=False, height_ratios=heights).flat
         for axes, (name, atoms) in zip(rows, structures.items(), strict=True):
-            order = np.argsort(atoms.positions[:, 1])
-            x, depth, z = atoms.positions[order].T
-            symbols = atoms.symbols[order]
-            colours = mpl.colors.to_rgba_array([COLOURS[symbol] for symbol in symbols])
-            colours[:, 3] = 0.45 + 0.55 * (depth - depth.min()) / max(float(np.ptp(depth)), 1e-9)
-            sizes = (2 * 72 * inch_per_A * np.array([RADII_A[symbol] for symbol in symbols])) ** 2
-            axes.scatter(z, x, s=sizes, c=colours, edgecolors="k", linewidths=0.2)
-            for element in dict.fromkeys(symbols):
-                axes.scatter([], [], s=30, color=COLOURS[element], label=element)
-            axes.set(aspect="equal", xlabel="z (Å)", ylabel="x (Å)", xlim=(low, high))
-            axes.set_title(name, loc="left", fontsize=10)
-            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0)
+            _spheres(axes, atoms, "side", inch_per_A)
+            axes.set(xlim=(low, high))
+            _elements(axes, atoms, name)
     return figure
+
+
+def atoms_view(
+    atoms: Atoms,
+    camera: str = "side",
+    title: str = "",
+    values: np.ndarray | None = None,
+    limits: tuple[float, float] = (0.0, 1.0),
+    label: str = "",
+    extent_A: np.ndarray | None = None,
+) -> Picture:
+    """A still picture of a structure from a camera of `CAMERAS`, coloured by element or by `values` ``(n,)``.
+
+    `limits` and `label` (with its unit) belong to the values; `extent_A` ``(2, 3)``, lowest and highest coordinates,
+    keeps the frames of a movie on one scale.
+    """
+    ends = (
+        extent_A if extent_A is not None else np.array([f(axis=0) for f in (atoms.positions.min, atoms.positions.max)])
+    )
+    right, up, _ = CAMERAS[camera]
+    wide, high = (float(ends[1, k] - ends[0, k]) + 4 for k in (right, up))
+    inch_per_A = min(8.0 / max(wide, 30.0), 5.0 / max(high, 10.0))
+    size = (max(wide * inch_per_A, 3.0) + 1.6, max(high * inch_per_A, 1.5) + 0.9)
+    with _DRAWING, mpl.rc_context(_STYLE | {"axes.grid": False}):
+        figure = Picture(figsize=size, dpi=100, layout="constrained")
+        axes = figure.subplots()
+        colours = None if values is None else shades(values, *limits)
+        _spheres(axes, atoms, camera, inch_per_A, colours)
+        axes.set(xlim=(ends[0, right] - 2, ends[1, right] + 2), ylim=(ends[0, up] - 2, ends[1, up] + 2))
+        if values is None:
+            _elements(axes, atoms, title)
+        else:
+            axes.set_title(title, loc="left", fontsize=10)
+            scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(*limits), "viridis")
+            figure.colorbar(scale, ax=axes, label=label, shrink=0.8)
+    return figure
+
+
+def _spheres(axes: Any, atoms: Atoms, camera: str, inch_per_A: float, colours: np.ndarray | None = None) -> None:
+    right, up, near = CAMERAS[camera]
+    order = np.argsort(atoms.positions[:, near])
+    depth = atoms.positions[order, near]
+    symbols = atoms.symbols[order]
+    base: Any = [COLOURS[symbol] for symbol in symbols] if colours is None else colours[order]
+    paint = mpl.colors.to_rgba_array(base) if len(order) else np.zeros((0, 4))
+    paint[:, 3] = 0.45 + 0.55 * (depth - depth.min(initial=np.inf)) / max(
+        float(np.ptp(depth)) if len(depth) else 0, 1e-9
+    )
+    sizes = (2 * 72 * inch_per_A * np.array([RADII_A[symbol] for symbol in symbols])) ** 2
+    x, y = atoms.positions[order][:, [right, up]].T
+    axes.scatter(x, y, s=sizes, c=paint, edgecolors="k", linewidths=0.2)
+    axes.set(aspect="equal", xlabel=f"{'xyz'[right]} (Å)", ylabel=f"{'xyz'[up]} (Å)")
+
+
+def _elements(axes: Any, atoms: Atoms, title: str) -> None:
+    for element in sorted(set(atoms.get_chemical_symbols()), key=list(RADII_A).index):
+        axes.scatter([], [], s=30, color=COLOURS[element], label=element)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderpad=0)
+
+
+def write_gif(figures: Iterable[Figure], path: Path, frames_per_s: float = 8.0) -> Path:
+    """Write figures of one size as an animated GIF that repeats for ever."""
+    first, *others = [Image.open(io.BytesIO(png(figure))) for figure in figures]
+    first.save(path, save_all=True, append_images=others, duration=round(1000 / frames_per_s), loop=0)
+    return path

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
-from test_interdiffusion_lab import ask, cell_of, run_all, wait_done, write_notebook
+from test_interdiffusion_lab import ask, cell_of, painted, picture, run_all, wait_done, write_notebook
 
 from lisi_nb import paths
 
@@ -133,4 +134,55 @@ def test_the_runs_browser_follows_a_run_of_another_process_and_compares_two(lab,
     cell.get_by_label("Filter").fill("temperature_K=1200")
     cell.get_by_text("1 of 1 runs").wait_for()
     assert row_of(cell, "cool").count() == 0
+    assert page.problems == []
+
+
+def changed(page, canvas, before):
+    """Whether what is painted differs clearly from `before` within some seconds."""
+    for _ in range(20):
+        page.wait_for_timeout(500)
+        now = picture(canvas)
+        if now.shape != before.shape or np.abs(now - before).max() > 0.2:
+            return True
+    return False
+
+
+def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, page, artifacts):
+    folder, url = lab
+    cells = [
+        "import numpy as np\nfrom ase.build import bulk\nfrom lisi_nb.widgets import view\n"
+        "slab = bulk('Si', cubic=True).repeat((3, 3, 6))\nslab.numbers[slab.positions[:, 2] > 20] = 3\n"
+        "grown = slab.copy()\ngrown.set_cell(1.2 * slab.cell.array, scale_atoms=True)",
+        "still = view(slab, slab.positions[:, 0], 'x (Å)')\nstill",
+        "moving = view([slab, grown])\nmoving",
+    ]
+    write_notebook(folder / "views.ipynb", cells)
+    page.goto(url("views.ipynb"))
+    run_all(page)
+    wait_done(page, 120)
+    for name, words, cell in (
+        ("ngl", "nglview, because", cell_of(page, "still = view(")),
+        ("ovito", "OVITO, because frame 1 has another cell", cell_of(page, "moving = view(")),
+    ):
+        cell.get_by_text(words).wait_for()
+        canvas = cell.locator("canvas").first
+        canvas.wait_for()
+        page.wait_for_timeout(3000)
+        before = picture(canvas)
+        assert painted(before) > 0.05, f"{name} has painted nothing"
+        cell.screenshot(path=artifacts / f"view-{name}-side.png")
+        cell.get_by_role("button", name="top").click()
+        assert changed(page, canvas, before), f"{name} has not turned"
+        cell.screenshot(path=artifacts / f"view-{name}-top.png")
+        before = picture(canvas)
+        handle = cell.locator(".noUi-handle-upper").last
+        handle.focus()
+        for _ in range(8):
+            handle.press("PageDown")
+        assert changed(page, canvas, before), f"{name} has not sliced"
+        cell.screenshot(path=artifacts / f"view-{name}-slice.png")
+        cell.get_by_role("button", name="Save picture").click()
+        cell.get_by_text("Saved").wait_for()
+    assert ask(page, "print(moving.look.slab is not None, still.look.slab is not None)") == "True True"
+    assert (folder / "view-2.png").exists()
     assert page.problems == []
