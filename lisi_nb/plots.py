@@ -201,6 +201,6 @@ def _elements(axes: Any, atoms: Atoms, title: str) -> None:
 
 def write_gif(figures: Iterable[Figure], path: Path, frames_per_s: float = 8.0) -> Path:
     """Write figures of one size as an animated GIF that repeats for ever."""
-    first, *others = [Image.open(io.BytesIO(png(figure))) for figure in figures]
+    first, *others = [Image.open(io.BytesIO(png(figure, dpi=70))) for figure in figures]
     first.save(path, save_all=True, append_images=others, duration=round(1000 / frames_per_s), loop=0)
     return path

@@ -66,7 +66,7 @@ def _percent(share: float) -> str:
 class Buttons(w.VBox):
     """Stop, Resume and Show folder for one run; what they answer stands below them."""
 
-    def __init__(self, run: Run, resumed: Callable[[], None]) -> None:
+    def __init__(self, run: Run, resumed: Callable[[], object]) -> None:
         self.run, self._resumed = run, resumed
         self.stop = w.Button(description="Stop the run", icon="stop", tooltip="End it; what it has written is kept.")
         self.resume = w.Button(icon="play", tooltip="Go on to the original target on one time axis.")

@@ -37,7 +37,8 @@ class RunsBrowser(w.VBox):
     """The table, and below it what was asked for: the monitor of a run or a comparison."""
 
     def __init__(self, study: ModuleType | None = None) -> None:
-        self.study, self.charts = study, ()
+        self.study = study
+        self.charts: tuple[Chart, ...] = ()
         self.text = w.Text(
             placeholder="words such as 110, lisi, temperature_K=900", layout=w.Layout(width="330px"),
             description="Filter",
@@ -123,7 +124,7 @@ class RunsBrowser(w.VBox):
         if self.study is None:
             return w.HTML("Charts need the study: <code>runs_browser(study)</code>.")
         drawn = {name: self.study.live(run) for name, run in zip(catalogue.names(chosen), chosen, strict=True)}
-        self.charts: tuple[Chart, ...] = overlay(drawn)
+        self.charts = overlay(drawn)
         if not self.charts:
             return w.HTML("No charts yet: the runs have written too few frames.")
         picture = plots.png(plots.draw(self.charts, width=5.0, columns=2))
