@@ -26,7 +26,8 @@ _STYLE: Any = {
     "axes.grid": True,
     "grid.alpha": 0.25,
     "font.size": 10,
-    "legend.frameon": False,
+    "legend.framealpha": 0.75,  # curves below stay visible, words stay legible
+    "legend.edgecolor": "none",
     "legend.fontsize": 8,
 }
 
