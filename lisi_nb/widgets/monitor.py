@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import html
+import os
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -194,7 +195,8 @@ class Screen:
             self._picture.update(Image(png))
         self._buttons.show(now.state)
         if not now.going and now.state not in RESUMABLE:
-            self.say(f"Folder: <code>{html.escape(str(self.run.folder))}</code>")
+            # Relative, because it stays in the saved notebook, which other people open elsewhere.
+            self.say(f"Folder: <code>{html.escape(os.path.relpath(self.run.folder))}</code>")
 
     def say(self, words: str) -> None:
         """Put words in the place of the buttons."""
