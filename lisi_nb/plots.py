@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -14,11 +16,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lisi_nb.charts import Chart
+from lisi_nb.palette import COLOURS, CYCLE, DASHES, RADII_A
 
-# Okabe-Ito colours; the elements keep theirs in every figure and viewer.
-COLOURS = {"Li": "#9467bd", "Si": "#e69f00", "paper": "#555555"}
-RADII_A = {"Li": 1.2, "Si": 1.0}
-CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#999933")
 _STYLE: Any = {
     "figure.facecolor": "white",
     "axes.prop_cycle": cycler(color=CYCLE),
@@ -27,13 +26,26 @@ _STYLE: Any = {
     "axes.grid": True,
     "grid.alpha": 0.25,
     "font.size": 10,
-    "legend.frameon": False,
+    "legend.framealpha": 0.75,  # curves below stay visible, words stay legible
+    "legend.edgecolor": "none",
     "legend.fontsize": 8,
 }
 
 
+# The style is global to matplotlib, and monitors draw in threads of their own.
+_DRAWING = threading.RLock()
+
+
 class Picture(Figure):
-    """A figure that a notebook shows without pyplot."""
+    """A figure that a notebook shows without pyplot, with the charts behind it."""
+
+    charts: tuple[Chart, ...] = ()
+
+    def to_csv(self, path: Path | str) -> list[Path]:
+        """Write the numbers behind each chart, with units, to ``path`` (further charts: ``-2``, ``-3`` ...)."""
+        path = Path(path).with_suffix(".csv")
+        names = [path.with_stem(f"{path.stem}-{k}") if k > 1 else path for k in range(1, 1 + len(self.charts))]
+        return [chart.to_csv(name) for chart, name in zip(self.charts, names, strict=True)]
 
     def _repr_png_(self) -> bytes:
         return png(self)
@@ -44,8 +56,9 @@ def draw(charts: Sequence[Chart], width: float = 4.6, height: float = 3.3, colum
     n = max(1, len(charts))
     columns = min(n, columns)
     rows = -(-n // columns)
-    with mpl.rc_context(_STYLE):
+    with _DRAWING, mpl.rc_context(_STYLE):
         figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
+        figure.charts = tuple(charts)
         for axes, chart in zip(figure.subplots(rows, columns, squeeze=False).flat, charts, strict=False):
             _draw(axes, chart)
     return figure
@@ -55,7 +68,7 @@ def _draw(axes: Any, chart: Chart) -> None:
     shades = mpl.colormaps["viridis"]
     shaded = [c for c in chart.curves if c.shade is not None]
     for curve in chart.curves:
-        colour: Any = COLOURS.get(curve.colour)
+        colour: Any = COLOURS.get(curve.colour, curve.colour or None)
         if curve.shade is not None:
             colour = shades(0.92 * curve.shade)
         label = curve.label if curve not in shaded[1:-1] else None
@@ -63,10 +76,13 @@ def _draw(axes: Any, chart: Chart) -> None:
             axes.plot(curve.x, curve.y, "--", color=COLOURS["paper"], lw=1, label=label)
         elif curve.style == "dots":
             axes.plot(curve.x, curve.y, ".", ms=2, alpha=0.6, color=colour, label=label)
+        elif curve.style == "paper":
+            _published(axes, curve)
         elif curve.style == "points":
             axes.errorbar(curve.x, curve.y, curve.error, fmt="o", color=colour, ms=4, capsize=2, label=label)
         else:
-            (line,) = axes.plot(curve.x, curve.y, color=colour, lw=1.4, label=label)
+            dash: Any = DASHES[curve.dash % len(DASHES)]
+            (line,) = axes.plot(curve.x, curve.y, color=colour, lw=1.4, ls=dash, label=label)
             if curve.error is not None:
                 axes.fill_between(
                     curve.x, curve.y - curve.error, curve.y + curve.error, color=line.get_color(), alpha=0.2, lw=0
@@ -80,12 +96,32 @@ def _draw(axes: Any, chart: Chart) -> None:
         axes.legend()
 
 
+def _published(axes: Any, curve: Any) -> None:
+    """Published values: open diamonds in front of everything, joined by a thin line where there are several."""
+    axes.errorbar(
+        curve.x, curve.y, curve.error, fmt="D-", color=COLOURS["paper"], mfc="white", ms=6, mew=1.5, lw=0.8, capsize=2,
+        zorder=5, label=curve.label,
+    )  # fmt: skip
+
+
 def png(figure: Figure, dpi: int = 100) -> bytes:
     """The figure as PNG bytes, in a palette of 256 colours: a third of the size, so that notebooks stay small."""
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dpi)
     Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)
     return small.getvalue()
+
+
+# Axes of the cell that point to the right, up, and to the reader: the cameras of every viewer.
+CAMERAS = {"side": (2, 0, 1), "top": (0, 1, 2)}
+
+
+def shades(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Colours ``(n, 3)`` in 0-1 for `values` ``(n,)`` between `low` and `high`; grey where there is no value."""
+    share = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+    colours = mpl.colormaps["viridis"](np.nan_to_num(share))[:, :3]
+    colours[~np.isfinite(values)] = 0.7
+    return colours
 
 
 def side_view(structures: dict[str, Atoms], width: float = 9.0) -> Picture:
@@ -96,21 +132,78 @@ def side_view(structures: dict[str, Atoms], width: float = 9.0) -> Picture:
     low, high = (f([f(a.positions[:, 2]) for a in structures.values()]) + d for f, d in ((min, -2), (max, 2)))
     inch_per_A = (width - 1.0) / max(high - low, 30.0)
     heights = [float(np.ptp(a.positions[:, 0])) + 4 for a in structures.values()]
-    with mpl.rc_context(_STYLE | {"axes.grid": False}):
+    with _DRAWING, mpl.rc_context(_STYLE | {"axes.grid": False}):
         total = sum(heights) * inch_per_A + 0.75 * len(structures)
         figure = Picture(figsize=(width, total), dpi=100, layout="constrained")
         rows = figure.subplots(len(structures), 1, squeeze=False, height_ratios=heights).flat
         for axes, (name, atoms) in zip(rows, structures.items(), strict=True):
-            order = np.argsort(atoms.positions[:, 1])
-            x, depth, z = atoms.positions[order].T
-            symbols = atoms.symbols[order]
-            colours = mpl.colors.to_rgba_array([COLOURS[symbol] for symbol in symbols])
-            colours[:, 3] = 0.45 + 0.55 * (depth - depth.min()) / max(float(np.ptp(depth)), 1e-9)
-            sizes = (2 * 72 * inch_per_A * np.array([RADII_A[symbol] for symbol in symbols])) ** 2
-            axes.scatter(z, x, s=sizes, c=colours, edgecolors="k", linewidths=0.2)
-            for element in dict.fromkeys(symbols):
-                axes.scatter([], [], s=30, color=COLOURS[element], label=element)
-            axes.set(aspect="equal", xlabel="z (Å)", ylabel="x (Å)", xlim=(low, high))
-            axes.set_title(name, loc="left", fontsize=10)
-            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0)
+            _spheres(axes, atoms, "side", inch_per_A)
+            axes.set(xlim=(low, high))
+            _elements(axes, atoms, name)
     return figure
+
+
+def atoms_view(
+    atoms: Atoms,
+    camera: str = "side",
+    title: str = "",
+    values: np.ndarray | None = None,
+    limits: tuple[float, float] = (0.0, 1.0),
+    label: str = "",
+    extent_A: np.ndarray | None = None,
+) -> Picture:
+    """A still picture of a structure from a camera of `CAMERAS`, coloured by element or by `values` ``(n,)``.
+
+    `limits` and `label` (with its unit) belong to the values; `extent_A` ``(2, 3)``, lowest and highest coordinates,
+    keeps the frames of a movie on one scale.
+    """
+    ends = (
+        extent_A if extent_A is not None else np.array([f(axis=0) for f in (atoms.positions.min, atoms.positions.max)])
+    )
+    right, up, _ = CAMERAS[camera]
+    wide, high = (float(ends[1, k] - ends[0, k]) + 4 for k in (right, up))
+    inch_per_A = min(8.0 / max(wide, 30.0), 5.0 / max(high, 10.0))
+    size = (max(wide * inch_per_A, 3.0) + 1.6, max(high * inch_per_A, 1.5) + 0.9)
+    with _DRAWING, mpl.rc_context(_STYLE | {"axes.grid": False}):
+        figure = Picture(figsize=size, dpi=100, layout="constrained")
+        axes = figure.subplots()
+        colours = None if values is None else shades(values, *limits)
+        _spheres(axes, atoms, camera, inch_per_A, colours)
+        axes.set(xlim=(ends[0, right] - 2, ends[1, right] + 2), ylim=(ends[0, up] - 2, ends[1, up] + 2))
+        if values is None:
+            _elements(axes, atoms, title)
+        else:
+            axes.set_title(title, loc="left", fontsize=10)
+            scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(*limits), "viridis")
+            figure.colorbar(scale, ax=axes, label=label, shrink=0.8)
+    return figure
+
+
+def _spheres(axes: Any, atoms: Atoms, camera: str, inch_per_A: float, colours: np.ndarray | None = None) -> None:
+    right, up, near = CAMERAS[camera]
+    order = np.argsort(atoms.positions[:, near])
+    depth = atoms.positions[order, near]
+    symbols = atoms.symbols[order]
+    base: Any = [COLOURS[symbol] for symbol in symbols] if colours is None else colours[order]
+    paint = mpl.colors.to_rgba_array(base) if len(order) else np.zeros((0, 4))
+    paint[:, 3] = 0.45 + 0.55 * (depth - depth.min(initial=np.inf)) / max(
+        float(np.ptp(depth)) if len(depth) else 0, 1e-9
+    )
+    sizes = (2 * 72 * inch_per_A * np.array([RADII_A[symbol] for symbol in symbols])) ** 2
+    x, y = atoms.positions[order][:, [right, up]].T
+    axes.scatter(x, y, s=sizes, c=paint, edgecolors="k", linewidths=0.2)
+    axes.set(aspect="equal", xlabel=f"{'xyz'[right]} (Å)", ylabel=f"{'xyz'[up]} (Å)")
+
+
+def _elements(axes: Any, atoms: Atoms, title: str) -> None:
+    for element in sorted(set(atoms.get_chemical_symbols()), key=list(RADII_A).index):
+        axes.scatter([], [], s=30, color=COLOURS[element], label=element)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderpad=0)
+
+
+def write_gif(figures: Iterable[Figure], path: Path, frames_per_s: float = 8.0) -> Path:
+    """Write figures of one size as an animated GIF that repeats for ever."""
+    first, *others = [Image.open(io.BytesIO(png(figure, dpi=70))) for figure in figures]
+    first.save(path, save_all=True, append_images=others, duration=round(1000 / frames_per_s), loop=0)
+    return path

@@ -1,11 +1,14 @@
 """A chart's numbers on disk, and that every kind of curve is drawn."""
 
 import csv
+import io
 
 import numpy as np
+import pytest
+from PIL import Image
 
-from lisi_nb import plots
-from lisi_nb.charts import Chart, Curve
+from lisi_nb import palette, plots
+from lisi_nb.charts import Chart, Curve, overlay, with_published
 
 
 def chart() -> Chart:
@@ -44,3 +47,64 @@ def test_draw_puts_every_curve_and_label_on_the_axes():
 
 def test_draw_nothing():
     assert plots.png(plots.draw([])).startswith(b"\x89PNG")
+
+
+def test_an_unknown_style_is_refused():
+    with pytest.raises(ValueError, match="Did you mean 'points'"):
+        Curve(np.zeros(1), np.zeros(1), style="point")
+
+
+def test_a_figure_writes_one_file_for_each_chart(tmp_path):
+    files = plots.draw([chart(), chart()]).to_csv(tmp_path / "figure")
+    assert [file.name for file in files] == ["figure.csv", "figure-2.csv"]
+    assert files[0].read_text() == chart().to_csv(tmp_path / "x.csv").read_text()
+
+
+def test_published_values_are_drawn_at_their_place():
+    drawn = with_published(chart(), np.array([0.5, 1.5]), np.array([3.0, 4.0]), "paper", np.array([0.1, 0.2]))
+    axes = plots.draw([drawn]).axes[0]
+    (line,) = [line for line in axes.lines if line.get_marker() == "D"]
+    assert line.get_xydata().tolist() == [[0.5, 3.0], [1.5, 4.0]]
+    assert "paper" in {t.get_text() for t in axes.get_legend().get_texts()}
+    one = with_published(chart(), 1.0, 2.0, "paper")
+    assert one.curves[-1].x.tolist() == [1.0]
+
+
+def test_the_error_band_reaches_exactly_one_error_up_and_down():
+    axes = plots.draw([chart()]).axes[0]
+    band = axes.collections[0].get_paths()[0].vertices
+    for x in (0.0, 1.0, 2.0):
+        at = band[band[:, 0] == x, 1]
+        assert (at.min(), at.max()) == pytest.approx((x**2 - 0.1, x**2 + 0.1))
+
+
+def test_a_figure_brings_its_own_white_ground_for_dark_and_light_themes():
+    picture = Image.open(io.BytesIO(plots.png(plots.draw([chart()])))).convert("RGBA")
+    assert {picture.getpixel(at) for at in ((0, 0), (picture.width - 1, picture.height - 1))} == {(255,) * 4}
+
+
+def run_charts(shift):
+    x = np.arange(4.0)
+    level = Curve(x[:2], np.ones(2), "limit", style="level")
+    here = Curve(x[:2], np.full(2, shift), "start", style="level")
+    times = [Curve(x, x + shift + k, f"{k} ps", shade=k / 2) for k in range(3)]
+    fronts = (Curve(x, x + shift, "left", colour="Si"), Curve(x, -x, "right", colour="Li"))
+    return Chart("profile", "z (Å)", "f", (*times, level, here)), Chart("fronts", "t (ps)", "d (Å)", fronts)
+
+
+def test_an_overlay_keeps_the_last_time_tells_runs_by_colour_and_curves_by_dash():
+    profile, fronts = overlay({"a": run_charts(0.0), "b": run_charts(10.0)})
+    assert [c.label for c in profile.curves] == ["a, 2 ps", "b, 2 ps", "limit"]
+    assert profile.curves[1].y.tolist() == [12.0, 13.0, 14.0, 15.0]
+    assert [(c.label, c.colour, c.dash) for c in fronts.curves] == [
+        ("a, left", palette.CYCLE[0], 0), ("a, right", palette.CYCLE[0], 1),
+        ("b, left", palette.CYCLE[1], 0), ("b, right", palette.CYCLE[1], 1),
+    ]  # fmt: skip
+    assert (fronts.title, fronts.x_label, fronts.y_label) == ("fronts", "t (ps)", "d (Å)")
+    assert len(plots.draw([profile, fronts]).axes[1].lines) == 4
+
+
+def test_an_overlay_of_runs_with_different_charts_shows_all_of_them():
+    a, b = run_charts(0.0)
+    assert [c.title for c in overlay({"one": (a,), "two": (b,)})] == ["profile", "fronts"]
+    assert overlay({}) == overlay({"one": ()}) == ()

@@ -1,7 +1,8 @@
 """Forms, monitors and viewers for notebooks."""
 
 from lisi_nb.widgets.form import form
-from lisi_nb.widgets.monitor import follow
+from lisi_nb.widgets.monitor import Monitor, follow
+from lisi_nb.widgets.runs import runs_browser
 from lisi_nb.widgets.viewer import view
 
-__all__ = ["follow", "form", "view"]
+__all__ = ["Monitor", "follow", "form", "runs_browser", "view"]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import json
+import re
 from types import ModuleType
 from typing import Any
 
+from lisi_nb import potentials
+from lisi_nb.engine import lammps
 from lisi_nb.params import Params
+
+HELD = "group bottom id 1\n"  # written for one stand-in atom; the true ids are known once the structure is built
+HELD_UNKNOWN = "# the ids of the held atoms are known once the structure is built\ngroup bottom id ...\n"
 
 
 class Choice:
@@ -23,22 +31,24 @@ class Choice:
     ----------
     values : dict
         What was entered, allowed or not.
-    errors : dict
-        Field name -> message of the exception; the key ``""`` holds that of a bad combination.
+    scale : str
+        The scale that the choice started from, or the one with the fewest differences; empty without a study.
     """
 
     def __init__(self, params: Params, study: ModuleType | None = None) -> None:
         self.study = study
         # Arguments that `scaled` asks for by name (such as the interface) are kept when the scale changes.
         named = inspect.signature(study.scaled).parameters.values() if study else ()
-        self._kept = [p.name for p in named if p.kind is not p.VAR_KEYWORD and p.name != "scale"]
-        self._load(params)
+        self._kept = {p.name: p.default for p in named if p.kind is not p.VAR_KEYWORD and p.name != "scale"}
+        self.load(params)
 
-    def _load(self, params: Params) -> None:
+    def load(self, params: Params) -> None:
+        """Show `params`; what was entered before is forgotten."""
         self._valid = params
         self.values: dict[str, Any] = params.to_dict()
-        self.errors: dict[str, str] = {}
-        self.scale = next((s for s in (self.study.SCALES if self.study else ()) if self._scaled(s) == params), "")
+        self._bad: dict[str, str] = {}
+        scales = self.study.SCALES if self.study else ()
+        self.scale: str = min(scales, key=lambda s: len(_different(self._scaled(s), params)), default="")
         self._judge()
 
     def _scaled(self, scale: str) -> Params:
@@ -47,24 +57,32 @@ class Choice:
     def set(self, name: str, value: Any) -> None:
         """Enter `value` for a field; a bad one is kept, and `errors` says why."""
         self.values[name] = value
-        self.errors.pop(name, None)
+        self._bad.pop(name, None)
         try:
             self._valid = self._valid.replace(**{name: value})
         except ValueError as error:
-            self.errors[name] = str(error)
+            self._bad[name] = str(error)
         self._judge()
 
     def rescale(self, scale: str) -> None:
         """Take all values of a scale of the study."""
-        self._load(self._scaled(scale))
+        self.load(self._scaled(scale))
+        self.scale = scale
 
     def _judge(self) -> None:
-        self.errors.pop("", None)
-        if self.study is not None and not self.errors:
+        self._combination: dict[str, str] = {}
+        if self.study is not None and not self._bad:
             try:
                 self.study.check(self._valid)
             except ValueError as error:
-                self.errors[""] = str(error)
+                said = re.match(r"\w+(?==)", str(error))  # messages begin with the name of what came
+                name = said[0] if said and said[0] in self.values else ""
+                self._combination = {name: str(error)}
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Field name -> message of the exception; the key ``""`` holds that of a combination without one culprit."""
+        return self._bad | self._combination
 
     @property
     def params(self) -> Params:
@@ -79,12 +97,45 @@ class Choice:
             raise ValueError("\n".join(self.errors.values()))
         return self._valid
 
+    @property
+    def changed(self) -> dict[str, Any]:
+        """Values that differ from the scale's own (without a study: from the defaults)."""
+        return _different(self._scaled(self.scale) if self.scale else type(self._valid)(), self._valid)
+
     def code(self) -> str:
-        """Python that makes the same parameters without a form."""
-        values, call, arguments = self._valid.to_dict(), f"{type(self._valid).__name__}", []
-        base: Params = type(self._valid)()
-        if self.study is not None and self.scale:
-            call, base = f"{self.study.__name__.rpartition('.')[2]}.scaled", self._scaled(self.scale)
-            arguments = [repr(self.scale), *(f"{name}={values[name]!r}" for name in self._kept)]
-        changed = [f"{n}={v!r}" for n, v in values.items() if v != getattr(base, n)]
-        return f"params = {call}({', '.join(arguments + changed)})"
+        """Python that makes the same parameters without a form: the scale, and only what was changed."""
+        kind, values = type(self._valid), self._valid.to_dict()
+        module, name = kind.__module__, kind.__name__
+        call, arguments = name, []
+        if self.study is not None:
+            module, _, name = self.study.__name__.rpartition(".")
+            call, arguments = f"{name}.scaled", [_literal(self.scale)]
+            arguments += [f"{n}={_literal(values[n])}" for n, usual in self._kept.items() if values[n] != usual]
+        arguments += [f"{n}={_literal(v)}" for n, v in self.changed.items()]
+        made = f"params = {call}({', '.join(arguments)})"
+        return made if module == "__main__" else f"from {module} import {name}\n\n{made}"
+
+    def lammps_input(self) -> str:
+        """What LAMMPS would be given for the first stretch of MD; no structure is built for it.
+
+        Raises
+        ------
+        ValueError
+            Something entered is not allowed, or the choice was made without a study.
+        """
+        if self.study is None:
+            raise ValueError("Only a study knows its LAMMPS input: form(params, study).")
+        segment = self.study.plan(self.params, ())
+        members = potentials.get(self._valid.potential).card["members"]  # type: ignore[attr-defined]
+        models = [f"potential/member{k}.{m['file'].rpartition('.')[2]}" for k, m in enumerate(members)]
+        return lammps.input_text(segment, models, [1]).replace(HELD, HELD_UNKNOWN)
+
+
+def _different(base: Params, params: Params) -> dict[str, Any]:
+    names = (f.name for f in dataclasses.fields(params))
+    return {n: getattr(params, n) for n in names if getattr(params, n) != getattr(base, n)}
+
+
+def _literal(value: Any) -> str:
+    """Python for `value`, with the quotes that the code of this project uses."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -4,37 +4,50 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import math
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import ipywidgets as w
 
+from lisi_nb import palette
 from lisi_nb.params import Params
+from lisi_nb.widgets import controls
 from lisi_nb.widgets.choice import Choice
 
-_ERROR = '<span style="color:#d03030;line-height:1.3;display:inline-block">{}</span>'
-_QUIET = '<span style="opacity:.7;line-height:1.3;display:inline-block">{}</span>'
+Estimate = Callable[[Any], str]
+_ERROR = f'<span style="color:{palette.ERROR};line-height:1.3;display:inline-block"><b>✗</b> {{}}</span>'
+_QUIET = '<span style="opacity:.75;line-height:1.3;display:inline-block">{}</span>'
+_PRE = '<pre style="white-space:pre-wrap;margin:0;line-height:1.35">{}</pre>'
 _LABEL = w.Layout(width="135px")
+_WRONG = "Correct what is marked ✗ first."
 
 
 class Form(w.VBox):
     """View of a `Choice`: shows it, and hands every edit to it."""
 
-    def __init__(self, choice: Choice) -> None:
-        self.choice = choice
+    def __init__(self, choice: Choice, estimate: Estimate | None = None) -> None:
+        self.choice, self.estimate = choice, estimate
         self.fields = dataclasses.fields(choice.params)
         self.controls: dict[str, Any] = {}
         self.sliders: dict[str, Any] = {}
+        self.presets: dict[str, w.Button] = {}
+        self.scales: dict[str, w.Button] = {}
         self._notes: dict[str, w.HTML] = {}
-        self._summary, self._code = w.HTML(), w.HTML()
+        self._scale_note, self._summary, self._estimate = w.HTML(), w.HTML(), w.HTML()
+        self._texts: dict[str, tuple[w.HTML, Callable[[], str]]] = {"Show the code": (w.HTML(), choice.code)}
+        if choice.study is not None:
+            self._texts["Show the LAMMPS input"] = (w.HTML(), choice.lammps_input)
         self._showing = False
-        groups: dict[str, list[w.Widget]] = {}
+        self._groups: dict[str, list[str]] = {}
         for f in self.fields:
-            groups.setdefault(f.metadata["group"], []).append(self._row(f))
-        tabs = w.Tab([w.VBox(rows) for rows in groups.values()], titles=tuple(groups), selected_index=0)
-        code = w.Accordion([self._code], titles=("Show the code",))
-        super().__init__([*self._scales(), tabs, self._summary, code], layout=w.Layout(max_width="960px"))
+            self._groups.setdefault(f.metadata["group"], []).append(f.name)
+        rows = {f.name: self._row(f) for f in self.fields}
+        self._tabs = w.Tab([w.VBox([rows[name] for name in names]) for names in self._groups.values()])
+        self._tabs.selected_index = 0
+        shown = w.Accordion([text for text, _ in self._texts.values()], titles=tuple(self._texts))
+        parts = [*self._scale_switch(), self._tabs, self._summary, self._estimate, shown]
+        super().__init__(parts, layout=w.Layout(max_width="1020px"))
         self._show()
 
     def __repr__(self) -> str:
@@ -42,29 +55,44 @@ class Form(w.VBox):
 
     @property
     def params(self) -> Params:
-        """The parameters chosen so far; raises ``ValueError`` in the form's words when something is wrong."""
+        """The parameters chosen so far; raises ``ValueError`` in the form's words when something is wrong.
+
+        Setting it shows other parameters: code and controls are two views of one choice.
+        """
         return self.choice.params
 
-    def _scales(self) -> list[w.Widget]:
+    @params.setter
+    def params(self, params: Params) -> None:
+        self.choice.load(params)
+        self._show()
+
+    def _scale_switch(self) -> list[w.Widget]:
         if self.choice.study is None:
             return []
-        buttons = [w.Button(description=scale, layout=w.Layout(width="90px")) for scale in self.choice.study.SCALES]
-        for button in buttons:
+        for scale in self.choice.study.SCALES:
+            button = self.scales[scale] = w.Button(
+                description=scale, tooltip=f"Set every value to scale {scale}.", layout=w.Layout(width="90px")
+            )
             button.on_click(lambda clicked: self._rescale(clicked.description))
-        return [w.HBox([w.Label("All values of scale", layout=_LABEL), *buttons])]
+        return [w.HBox([w.Label("All values of scale", layout=_LABEL), *self.scales.values(), self._scale_note])]
 
     def _row(self, f: dataclasses.Field[Any]) -> w.Widget:
-        control = self.controls[f.name] = _control(f)
+        control = self.controls[f.name] = controls.entry(f)
         control.observe(lambda change: self._entered(f.name, change["new"]), "value")
-        slider = _slider(f)
+        slider = controls.slider(f)
         if slider is not None:
             self.sliders[f.name] = slider
             slider.observe(lambda change: self._slid(f.name, change["new"]), "value")
+        preset = controls.preset(f)
+        if preset is not None:
+            self.presets[f.name] = preset
+            preset.on_click(lambda _: self._entered(f.name, f.metadata["paper"]))
         note = self._notes[f.name] = w.HTML(layout=w.Layout(flex="1 1 0%", min_width="200px", margin="2px 0 2px 12px"))
         label = w.Label(f.metadata["label"], layout=_LABEL, tooltip=f.metadata["help"])
         unit = w.Label(f.metadata["unit"], layout=w.Layout(width="38px"))
         beside = slider or w.Box(layout=w.Layout(width="154px"))
-        return w.HBox([label, control, unit, beside, note], layout=w.Layout(align_items="center"))
+        marked = preset or w.Box(layout=w.Layout(width="134px"))
+        return w.HBox([label, control, unit, beside, marked, note], layout=w.Layout(align_items="center"))
 
     def _entered(self, name: str, value: Any) -> None:
         if not self._showing:
@@ -74,12 +102,7 @@ class Form(w.VBox):
     def _slid(self, name: str, value: float) -> None:
         control, slider = self.controls[name], self.sliders[name]
         # The browser rounds a slider to its steps and says so, unasked; only a move by the user may change the value.
-        distance = (
-            abs(math.log10(value / control.value))
-            if isinstance(slider, w.FloatLogSlider)
-            else abs(value - control.value)
-        )
-        if not self._showing and distance > 0.501 * slider.step:
+        if not self._showing and controls.moved(slider, control.value):
             control.value = round(value) if isinstance(control, w.IntText) else float(f"{value:.3g}")
 
     def _rescale(self, scale: str) -> None:
@@ -88,47 +111,44 @@ class Form(w.VBox):
 
     def _show(self) -> None:
         self._showing = True
+        errors = self.choice.errors
         for f in self.fields:
-            value, error = self.choice.values[f.name], self.choice.errors.get(f.name)
+            value, error = self.choice.values[f.name], errors.get(f.name)
             self.controls[f.name].value = value
             if f.name in self.sliders and error is None:
                 self.sliders[f.name].value = value
-            self._notes[f.name].value = _ERROR.format(html.escape(error)) if error else _QUIET.format(_help(f))
+            if f.name in self.presets:
+                controls.mark(self.presets[f.name], f, value)
+            note = _ERROR.format(html.escape(error)) if error else _QUIET.format(controls.help_line(f))
+            self._notes[f.name].value = note
         self._showing = False
-        errors = [_ERROR.format(html.escape(text)) for text in self.choice.errors.values()]
-        self._summary.value = "<br>".join(errors) or _QUIET.format("Every value is allowed.")
-        self._code.value = f'<pre style="white-space:pre-wrap">{html.escape(self.choice.code())}</pre>'
+        bad = {group: sum(name in errors for name in names) for group, names in self._groups.items()}
+        self._tabs.titles = tuple(f"{group} ✗ {n}" if n else group for group, n in bad.items())
+        words = [_ERROR.format(html.escape(text)) for text in errors.values()]
+        self._summary.value = "<br>".join(words) or _QUIET.format("✓ Every value is allowed.")
+        self._show_scale()
+        self._show_derived(bool(errors))
+
+    def _show_scale(self) -> None:
+        n = len(self.choice.changed) if self.scales else 0
+        for scale, button in self.scales.items():
+            button.button_style = "primary" if scale == self.choice.scale else ""
+        changed = f", {n} value{'s' if n > 1 else ''} changed" if n else ""
+        self._scale_note.value = _QUIET.format(f"now: {self.choice.scale}{changed}")
+
+    def _show_derived(self, wrong: bool) -> None:
+        for text, make in self._texts.values():
+            text.value = _PRE.format(html.escape(_WRONG if wrong else make()))
+        if self.estimate is None:
+            return
+        try:
+            words = _WRONG if wrong else self.estimate(self.choice.params)
+        except ValueError as error:
+            words = str(error)
+        self._estimate.value = f"<b>Estimate:</b> {html.escape(words)}"
 
 
-def _control(f: dataclasses.Field[Any]) -> Any:
-    if f.metadata["choices"] is not None:
-        return w.Dropdown(options=f.metadata["choices"], value=f.default, layout=w.Layout(width="110px"))
-    # Unbounded texts: a bad number must reach the check and its words, not be clipped without a word.
-    kind = {bool: w.Checkbox, int: w.IntText, float: w.FloatText}.get(type(f.default), w.Text)
-    return kind(value=f.default, layout=w.Layout(width="110px"), **({"indent": False} if kind is w.Checkbox else {}))
-
-
-def _slider(f: dataclasses.Field[Any]) -> Any:
-    low, high = f.metadata["low"], f.metadata["high"]
-    if low is None or isinstance(f.default, bool) or not isinstance(f.default, (int, float)):
-        return None
-    look = dict(value=f.default, readout=False, layout=w.Layout(width="150px"))
-    if low > 0 and high / low > 100:
-        return w.FloatLogSlider(min=math.log10(low), max=math.log10(high), step=0.01, **look)
-    return w.FloatSlider(min=low, max=high, step=(high - low) / 150, **look)
-
-
-def _help(f: dataclasses.Field[Any]) -> str:
-    meta, unit = f.metadata, f" {f.metadata['unit']}".rstrip()
-    words = [html.escape(meta["help"])]
-    if meta["low"] is not None:
-        words.append(f"Range {meta['low']:g} to {meta['high']:g}{unit}.")
-    if meta["paper"] is not None:
-        words.append(f"<b>Paper: {meta['paper']}{unit}.</b>")
-    return " ".join(words)
-
-
-def form(params: Params, study: ModuleType | None = None) -> Form:
+def form(params: Params, study: ModuleType | None = None, estimate: Estimate | None = None) -> Form:
     """Show controls for `params`; ``form(...).params`` is valid at once and follows every edit.
 
     Parameters
@@ -136,6 +156,10 @@ def form(params: Params, study: ModuleType | None = None) -> Form:
     params : Params
         Any study's parameters, the values shown first.
     study : module, optional
-        Its ``SCALES``, ``scaled`` and ``check`` add a scale switch and the check of combinations.
+        Its ``SCALES``, ``scaled``, ``check`` and ``plan`` add a scale switch, the check of combinations and the
+        LAMMPS input.
+    estimate : callable, optional
+        ``estimate(params)`` returns one line about atoms and time, shown below the controls and kept current; a
+        ``ValueError`` is shown in its words.
     """
-    return Form(Choice(params, study))
+    return Form(Choice(params, study), estimate)

@@ -1,125 +1,213 @@
 """Follow a run in a notebook: progress, temperature, energy, trust and the study's live charts.
 
-`follow` only reads the run folder, so it follows runs started anywhere, and ending it never ends the run.
+`follow` waits in its cell and leaves a still picture in the saved notebook; `Monitor` is a widget that waits for
+nothing. Both only read the run folder, so they follow runs started anywhere, and ending them never ends the run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import html
-import time
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from threading import Event, Thread
 
 import ipywidgets as w
-import numpy as np
 from IPython.display import HTML, DisplayHandle, Image
 
-from lisi_nb import plots, potentials
-from lisi_nb.analysis import trust
-from lisi_nb.charts import Chart, Curve
+from lisi_nb import palette
 from lisi_nb.engine import launch
 from lisi_nb.engine.run import ENDED, Run
 from lisi_nb.units import duration
+from lisi_nb.widgets.reading import Physics, Progress, Unreadable
+from lisi_nb.widgets.watch import Live, watch
 
-Live = Callable[[Run], tuple[Chart, ...]]
-EVERY_S = 1.5
-SHARE = 0.25  # of the time at most spent on drawing, so that MD keeps the cores
-LIGHTS = {"green": "#009e73", "amber": "#e69f00", "red": "#d03030", "unknown": "#999999"}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a run's files say now; times in ps, temperature in K, energy in eV."""
-
-    state: str
-    message: str
-    step: int
-    target: int
-    steps_per_s: float | None
-    ns_per_day: float | None
-    left_s: float | None
-    time_ps: np.ndarray
-    temperature_K: np.ndarray
-    energy_eV: np.ndarray
-    light: str
-    deviation_eV_A: float
-
-    @property
-    def share(self) -> float:
-        """Fraction done, 0 to 1."""
-        return min(1.0, self.step / max(1, self.target))
+RESUMABLE = {"stopped": "Resume the run", "interrupted": "Resume the run", "prepared": "Start the run"}
 
 
-def read(run: Run) -> Reading:
-    """Read status, thermo and ensemble deviation of `run` once."""
-    status, thermo = run.status(), run.thermo()
-    timestep_fs, n_atoms = run.manifest["timestep_fs"], run.manifest["structure"]["n_atoms"]
-    speed = status.get("steps_per_s")
-    card = potentials.get(run.manifest["potential"]["name"]).card
-    found = trust.trust(run.model_deviation()["max_devi_f_eV_A"], *card["validity"]["trust_eV_A"])
-    empty = np.zeros(0)
-    return Reading(
-        state=status["state"],
-        message=status["message"],
-        step=status["step"],
-        target=status["target"],
-        steps_per_s=speed,
-        ns_per_day=speed * timestep_fs * 1e-6 * 86400 if speed else None,
-        left_s=status.get("left_s"),
-        time_ps=thermo.get("Step", empty) * timestep_fs / 1000,
-        temperature_K=thermo.get("Temp", empty),
-        energy_eV=thermo.get("PotEng", empty) / n_atoms,
-        light=found.light,
-        deviation_eV_A=found.largest_eV_A,
-    )
-
-
-def charts(reading: Reading) -> tuple[Chart, ...]:
-    """Temperature and potential energy so far; empty before the first line of the log."""
-    if len(reading.time_ps) == 0:
-        return ()
+def bar(run: Run, now: Progress, physics: Physics | None) -> str:
+    """Progress, speed, time left, temperature, energy, pressure and trust as HTML."""
+    speed = f"{now.steps_per_s:.0f} steps/s = {now.ns_per_day:.3g} ns/day" if now.steps_per_s else ""
+    left = "" if now.state in ENDED else f"time left {duration(now.left_s)}"
+    first = [f"<b>{html.escape(now.state)}</b>", f"step {now.step} of {now.target}", speed, left]
+    lines = [" · ".join(filter(None, first)), *(_physics(physics) if physics else ())]
+    if now.message:
+        lines.append(f'<span style="white-space:pre-wrap">{html.escape(now.message)}</span>')
+    percent = f"{100 * now.share:.1f}%"
     return (
-        Chart("Temperature", "time (ps)", "T (K)", (Curve(reading.time_ps, reading.temperature_K),)),
-        Chart("Potential energy", "time (ps)", "E (eV/atom)", (Curve(reading.time_ps, reading.energy_eV),)),
+        f'<div style="line-height:1.5"><b>{html.escape(run.id)}</b>'
+        f'<div role="progressbar" aria-valuenow="{percent}" style="background:#8883;height:10px;border-radius:5px;'
+        f'max-width:900px"><div style="background:{palette.ACCENT};height:10px;border-radius:5px;width:{percent}">'
+        f"</div></div>{'<br>'.join(lines)}</div>"
     )
 
 
-def bar(run: Run, reading: Reading) -> str:
-    """Progress, speed, time left and trust as HTML."""
-    speed = f"{reading.steps_per_s:.0f} steps/s = {reading.ns_per_day:.3g} ns/day" if reading.steps_per_s else ""
-    left = "" if reading.state in ENDED else f"time left {duration(reading.left_s)}"
-    light = (
-        f'<span style="color:{LIGHTS[reading.light]}">&#9679;</span> potentials agree: {reading.light}'
-        f" (largest force deviation {reading.deviation_eV_A:.2f} eV/Å)"
-    )
-    parts = [f"<b>{html.escape(reading.state)}</b>", f"step {reading.step} of {reading.target}", speed, left, light]
-    return (
-        f'<div>{html.escape(run.id)}<div style="background:#8883;height:10px;border-radius:5px;max-width:900px">'
-        f'<div style="background:#0072b2;height:10px;border-radius:5px;width:{100 * reading.share:.1f}%"></div></div>'
-        f"{' · '.join(filter(None, parts))}<br>{html.escape(reading.message)}</div>"
-    )
+def _physics(now: Physics) -> list[str]:
+    lines = []
+    if len(now.time_ps):
+        lines.append(
+            f"temperature {now.temperature_K[-1]:.0f} K · potential energy {now.energy_eV[-1]:.4f} eV/atom"
+            f" · pressure {now.pressure_GPa[-1]:.2f} GPa"
+        )
+    agree = now.trust
+    light = f'<span style="color:{palette.LIGHTS[agree.light]}">&#9679;</span> potentials agree: <b>{agree.light}</b>'
+    if agree.light != "unknown":
+        light += (
+            f" · of the looks, {_percent(agree.accurate)} accurate, {_percent(agree.candidate)} candidate,"
+            f" {_percent(agree.failed)} failed · largest force deviation {agree.largest_eV_A:.2f} eV/Å"
+        )
+    return [*lines, light]
 
 
-def snapshot(run: Run, live: Live | None = None) -> tuple[Reading, str, bytes | None]:
-    """Reading, progress as HTML and picture as PNG (``None`` before anything can be drawn)."""
-    reading = read(run)
-    drawn = (*(live(run) if live else ()), *charts(reading))
-    picture = plots.png(plots.draw(drawn, width=4.5, height=2.6, columns=2)) if drawn else None
-    return reading, bar(run, reading), picture
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
-def _stop_button(run: Run) -> w.Button:
-    button = w.Button(description="Stop the run", icon="stop", tooltip="End it; what it has written is kept.")
-    # Works while the cell waits: JupyterLab 4.6 with ipykernel 7 delivers clicks in a thread of their own.
-    button.on_click(lambda _: run.request_stop())
-    return button
+class Buttons(w.VBox):
+    """Stop, Resume and Show folder for one run; what they answer stands below them."""
+
+    def __init__(self, run: Run, resumed: Callable[[], object]) -> None:
+        self.run, self._resumed = run, resumed
+        self.stop = w.Button(description="Stop the run", icon="stop", tooltip="End it; what it has written is kept.")
+        self.resume = w.Button(icon="play", tooltip="Go on to the original target on one time axis.")
+        self.folder = w.ToggleButton(description="Show folder", icon="folder-open", tooltip="Path and files.")
+        self.answer = w.HTML()
+        # Work while a cell waits: JupyterLab 4.6 with ipykernel 7 delivers clicks in a thread of their own.
+        self.stop.on_click(self._stop)
+        self.resume.on_click(self._resume)
+        self.folder.observe(lambda change: self._folder(change["new"]), "value")
+        super().__init__([w.HBox([self.stop, self.resume, self.folder]), self.answer])
+        self.show("queued")
+
+    def show(self, state: str) -> None:
+        """Offer what can be done in `state`."""
+        self.stop.layout.display = None if state in ("queued", "running") else "none"
+        self.resume.layout.display = None if state in RESUMABLE else "none"
+        self.resume.description = RESUMABLE.get(state, "")
+
+    def _stop(self, _: w.Button) -> None:
+        try:
+            self.run.request_stop()
+            self.answer.value = "Asked to stop; it ends within some steps, and what it has written is kept."
+        except OSError:
+            self.answer.value = "The folder of this run is gone; there is nothing to stop."
+
+    def _resume(self, _: w.Button) -> None:
+        self.resume.layout.display = "none"
+        self.answer.value = "Starting ..."
+        try:
+            launch.start(self.run, resume=True)
+            self.answer.value = ""
+            self._resumed()
+        except (OSError, ValueError) as error:
+            self.answer.value = f"It could not be started: {html.escape(str(error))}"
+
+    def _folder(self, shown: bool) -> None:
+        self.answer.value = folder_html(self.run) if shown else ""
+
+
+def folder_html(run: Run) -> str:
+    """Where the run lies (one click selects the path) and what is in it."""
+    path = f'<code style="user-select:all">{html.escape(str(run.folder.resolve()))}</code>'
+    if not run.folder.exists():
+        return f"{path} is gone."
+    files = sorted(file for file in run.folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    listed = " · ".join(f"{html.escape(file.name)} {file.stat().st_size / 1000:.1f} kB" for file in files)
+    return f'<div style="line-height:1.5">{path} (click and copy)<br>{listed}</div>'
+
+
+class Monitor(w.VBox):
+    """A run being followed, as a widget; the cell that shows it does not wait.
+
+    Parameters
+    ----------
+    run : Run
+        Started by `lisi_nb.engine.launch`, here or elsewhere; one that has ended is shown as it is.
+    live : callable, optional
+        The study's ``live(run)`` charts.
+    """
+
+    def __init__(self, run: Run, live: Live | None = None) -> None:
+        self.run, self._live, self._leave = run, live, Event()
+        self.text, self.picture = w.HTML("starting ..."), w.Image(format="png", layout=w.Layout(display="none"))
+        self.picture.layout.max_width, self.picture.layout.align_self = "900px", "flex-start"
+        self.buttons = Buttons(run, self._start)
+        super().__init__([self.text, self.buttons, self.picture])
+        self._start()
+
+    def leave(self) -> None:
+        """Follow no longer; the run goes on."""
+        self._leave.set()
+
+    def close(self) -> None:
+        """Take the widget off the page and follow no longer."""
+        self.leave()
+        super().close()
+
+    def _start(self) -> None:
+        self.thread = _in_thread(self._watch)
+
+    def _watch(self) -> None:
+        try:
+            watch(self.run, self._live, self._show, self._leave)
+        except Unreadable as sentence:
+            self.text.value = html.escape(str(sentence))
+            self.buttons.layout.display = "none"
+
+    def _show(self, now: Progress, physics: Physics | None, png: bytes | None) -> None:
+        self.text.value = bar(self.run, now, physics)
+        self.buttons.show(now.state)
+        if png:
+            self.picture.value, self.picture.layout.display = png, None
+
+
+def _in_thread(work: Callable[[], None]) -> Thread:
+    # With the context of this cell, which tells the kernel to which cell an output belongs.
+    thread = Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
+    thread.start()
+    return thread
+
+
+class Screen:
+    """Three displays updated in place: unlike widgets, the last text and picture stay in a saved notebook."""
+
+    def __init__(self, run: Run, live: Live | None) -> None:
+        self.run, self._live, self.leave = run, live, Event()
+        self._text, self._below, self._picture = DisplayHandle(), DisplayHandle(), DisplayHandle()
+        self._buttons = Buttons(run, lambda: _in_thread(self.watch))
+        self._text.display(HTML("starting ..."))
+        self._below.display(self._buttons)
+        self._picture.display(HTML(""))
+
+    def watch(self) -> None:
+        """Show the run until it has ended; one whose folder is gone is said to be gone."""
+        try:
+            watch(self.run, self._live, self.show, self.leave)
+        except Unreadable as sentence:
+            self.say("")
+            self._text.update(HTML(html.escape(str(sentence))))
+
+    def show(self, now: Progress, physics: Physics | None, png: bytes | None) -> None:
+        """Show what was read, and the buttons that make sense now."""
+        self._text.update(HTML(bar(self.run, now, physics)))
+        if png:
+            self._picture.update(Image(png))
+        self._buttons.show(now.state)
+        if not now.going and now.state not in RESUMABLE:
+            # Relative, because it stays in the saved notebook, which other people open elsewhere.
+            self.say(f"Folder: <code>{html.escape(os.path.relpath(self.run.folder))}</code>")
+
+    def say(self, words: str) -> None:
+        """Put words in the place of the buttons."""
+        self._below.update(HTML(words))
 
 
 async def follow(run: Run, live: Live | None = None) -> Run:
     """Show `run` until it has ended, then return it; ``await follow(run)`` in a cell.
 
-    The kernel's event loop stays free, so 3-D viewers keep working. Interrupting the cell leaves the run going.
+    The kernel's event loop stays free, so 3-D viewers keep working. Interrupting the cell leaves the run going. A run
+    whose folder is deleted meanwhile is returned as it is, with a sentence on the screen.
 
     Parameters
     ----------
@@ -133,25 +221,12 @@ async def follow(run: Run, live: Live | None = None) -> Run:
     RunFailed
         It failed, was interrupted, or never started; in the words of `launch.wait`.
     """
-    # Displays updated in place: unlike widgets, the last picture stays in a saved notebook.
-    progress, stop, picture = DisplayHandle(), DisplayHandle(), DisplayHandle()
-    progress.display(HTML("starting ..."))
-    stop.display(_stop_button(run))
-    picture.display(HTML(""))
-    last_words = ""
+    screen = Screen(run, live)
     try:
-        while True:
-            started = time.monotonic()
-            reading, text, png = await asyncio.to_thread(snapshot, run, live)
-            progress.update(HTML(text))
-            if png:
-                picture.update(Image(png))
-            if reading.state not in ("queued", "running"):
-                break
-            await asyncio.sleep(max(EVERY_S, (time.monotonic() - started) / SHARE))
-        return await asyncio.to_thread(launch.wait, run)
+        await asyncio.to_thread(screen.watch)
+        gone = not (run.folder / "status.json").exists()
+        return run if gone else await asyncio.to_thread(launch.wait, run)
     except asyncio.CancelledError:
-        last_words = "No longer followed; the run goes on. To end it: <code>launch.stop(run)</code>"
+        screen.leave.set()
+        screen.say("No longer followed; the run goes on. To end it: <code>launch.stop(run)</code>")
         raise
-    finally:
-        stop.update(HTML(last_words))

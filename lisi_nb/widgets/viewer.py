@@ -1,173 +1,218 @@
-"""Look at atoms in three dimensions: nglview for what has one fixed cell, OVITO for the trajectory of a run.
+"""Look at atoms in three dimensions: nglview for what has one fixed cell, OVITO for everything else.
 
 Both see the cell along -y with z to the right, as `lisi_nb.plots.side_view` does. A widget leaves no picture in
-a saved notebook: show `lisi_nb.plots.side_view` beside it.
+a saved notebook: show `lisi_nb.plots.side_view` or ``view(...).picture()`` beside it.
 """
 
 from __future__ import annotations
 
-import asyncio
+import html
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 import numpy as np
 from ase import Atoms
-from IPython.utils.capture import capture_output
 
-from lisi_nb.engine.lammps import TYPES
+from lisi_nb import palette, plots
 from lisi_nb.engine.run import Run
-from lisi_nb.plots import COLOURS, RADII_A
+from lisi_nb.errors import check_choice
+from lisi_nb.widgets.frames import Look, Series, Slab, Trajectory, colouring
+from lisi_nb.widgets.ngl_scene import NglScene, why_not
+from lisi_nb.widgets.ovito_scene import OvitoScene
 
-SHORT = 50  # frames that are still sent to the browser all at once
+VIEWERS = ("auto", "nglview", "ovito")
+MOVIE_FRAMES = 60  # at most, so that a movie is made within seconds and stays small
+AXES = ("x", "y", "z")
 
 
 class View(w.VBox):
-    """A viewer below one line that says which it is and why; `parts` are the scene and its player."""
+    """A viewer with its legend, camera buttons, slice and player; `said` is which viewer it is and why."""
 
-    def __init__(self, said: str, *parts: w.Widget) -> None:
-        self.said = said
-        legend = " ".join(f'<span style="color:{COLOURS[e]}">&#9679;</span> {e}' for e in RADII_A)
-        super().__init__([w.HTML(f"{legend} &nbsp; {said}; z to the right; drag to turn, wheel to zoom"), *parts])
+    def __init__(self, look: Look, viewer: str, why: str) -> None:
+        self.look = look
+        self.answer = w.HTML()
+        self.scene = NglScene(look) if viewer == "nglview" else OvitoScene(look, self._failed)
+        first = look.frames.atoms(0)
+        what = look.frames.name or f"{len(first)} atoms"
+        self.said = f"{self.scene.name}, because {why}: {what}"
+        legend = w.HTML(f"{_legend(look)} &nbsp; {html.escape(self.said)}; drag to turn, wheel to zoom")
+        parts = [legend, self.scene.widget]
+        if len(look.frames) > 1:
+            parts.append(self._player())
+        super().__init__([*parts, self._tools(first), self.answer])
 
     def __repr__(self) -> str:
         return self.said
 
+    def _player(self) -> w.HBox:
+        n = len(self.look.frames)
+        play = w.Play(max=n - 1, interval=200)
+        self.slider = w.IntSlider(max=n - 1, description="frame", layout=w.Layout(width="420px"))
+        w.jslink((play, "value"), (self.slider, "value"))
+        if isinstance(self.scene, NglScene):  # the frames are in the browser: no need to ask the kernel
+            w.jslink((self.slider, "value"), (self.scene.widget, "frame"))
+        else:
+            self.slider.observe(lambda change: self.scene.show(change["new"]), "value")
+        return w.HBox([play, self.slider])
 
-def view(what: Atoms | Sequence[Atoms] | Run) -> View:
-    """Return a 3-D view of a structure, a short series of one system, or a run's trajectory.
+    def _tools(self, first: Atoms) -> w.HBox:
+        buttons = []
+        for camera in plots.CAMERAS:
+            button = w.Button(description=camera, tooltip=f"Look from the {camera}.", layout=w.Layout(width="60px"))
+            button.on_click(lambda clicked: self.scene.turn(clicked.description))
+            buttons.append(button)
+        self.axis = w.Dropdown(options=[(f"slice {a}", k) for k, a in enumerate(AXES)], value=1)
+        self.axis.layout.width = "85px"
+        self.slice = w.FloatRangeSlider(continuous_update=False, readout_format=".1f", layout=w.Layout(width="300px"))
+        self._span(first)
+        self.axis.observe(lambda _: self._span(first), "value")
+        self.slice.observe(lambda _: self._cut(), "value")
+        save = w.Button(description="Save picture", icon="camera", layout=w.Layout(width="130px"))
+        save.on_click(lambda _: self._save())
+        return w.HBox([*buttons, self.axis, self.slice, w.Label("Å"), save])
+
+    def _span(self, first: Atoms) -> None:
+        """Let the slice slider reach over the whole first frame."""
+        at = first.positions[:, self.axis.value]
+        low, high = float(np.floor(at.min())), float(np.ceil(at.max())) + 0.1
+        with self.slice.hold_trait_notifications():
+            self.slice.min, self.slice.max = min(low, self.slice.min), max(high, self.slice.max)
+            self.slice.value = (low, high)
+            self.slice.min, self.slice.max, self.slice.step = low, high, 0.1
+        self._cut()
+
+    def _cut(self) -> None:
+        low, high = self.slice.value
+        whole = (low, high) == (self.slice.min, self.slice.max)
+        slab = None if whole else Slab(self.axis.value, low, high)
+        if slab != self.look.slab:
+            self.look.slab = slab
+            self.scene.paint()
+
+    def _failed(self, error: Exception) -> None:
+        self.answer.value = html.escape(str(error))
+
+    def _frame(self) -> int:
+        return self.slider.value if len(self.look.frames) > 1 else 0
+
+    def _save(self) -> None:
+        number = 1
+        while (path := Path(f"view-{number}.png")).exists():
+            number += 1
+        try:
+            self.save_picture(path)
+            self.answer.value = f"Saved <code>{html.escape(str(path.resolve()))}</code>; a movie: .save_movie('m.gif')"
+        except Exception as error:  # in a callback it would vanish
+            self._failed(error)
+
+    def picture(self, frame: int | None = None, camera: str = "side") -> plots.Picture:
+        """A still picture of the shown (or given) frame; it stays in a saved notebook and needs no WebGL."""
+        return self.look.picture(self._frame() if frame is None else frame, camera)
+
+    def save_picture(self, path: Path | str, frame: int | None = None, camera: str = "side") -> Path:
+        """Write a still picture (PNG) of the shown, or given, frame.
+
+        Raises
+        ------
+        ValueError
+            The name does not end in ``.png``, or the camera is unknown.
+        """
+        path = _ending(path, ".png")
+        path.write_bytes(plots.png(self.picture(frame, camera), dpi=150))
+        return path
+
+    def save_movie(self, path: Path | str, camera: str = "side", frames_per_s: float = 8.0) -> Path:
+        """Write an animated GIF over all frames, or over every n-th of many.
+
+        Raises
+        ------
+        ValueError
+            The name does not end in ``.gif``, the camera is unknown, or there is only one frame.
+        """
+        path, n = _ending(path, ".gif"), len(self.look.frames)
+        if n < 2:
+            raise ValueError("A movie needs at least 2 frames; this view has 1. Use save_picture.")
+        chosen = range(0, n, -(-n // MOVIE_FRAMES))
+        extent_A = self.look.extent_A(chosen)
+        return plots.write_gif((self.look.picture(k, camera, extent_A) for k in chosen), path, frames_per_s)
+
+
+def _ending(path: Path | str, suffix: str) -> Path:
+    path = Path(path)
+    if path.suffix.lower() != suffix:
+        raise ValueError(f"{path.name!r} does not end in {suffix}, the only kind that is written. Rename it.")
+    return path
+
+
+def _legend(look: Look) -> str:
+    colours = look.colours
+    if colours.of is None:
+        elements = dict.fromkeys(s for k in (0, -1) for s in look.frames.atoms(k % len(look.frames)).symbols)
+        return " ".join(f'<span style="color:{palette.COLOURS[e]}">&#9679;</span> {e}' for e in elements)
+    low, high = colours.limits
+    stops = ",".join("rgb" + str(tuple(int(255 * c) for c in rgb)) for rgb in plots.shades(np.linspace(0, 1, 9), 0, 1))
+    scale = f'<span style="display:inline-block;width:110px;height:10px;background:linear-gradient(to right,{stops})">'
+    return f"{html.escape(colours.label)}: {low:.3g} {scale}</span> {high:.3g}"
+
+
+def view(
+    what: Atoms | Sequence[Atoms] | Run,
+    colour: Any = "element",
+    label: str = "",
+    limits: tuple[float, float] | None = None,
+    viewer: str = "auto",
+    every: int | None = None,
+) -> View:
+    """Return a 3-D view of a structure, a series, or a run's trajectory.
 
     Parameters
     ----------
     what : ase.Atoms, sequence of ase.Atoms, or Run
         A run is shown with the frames it has written so far; call again for more.
+    colour, label, limits
+        Colour atoms by ``"element"``, ``"coordination"``, ``"displacement"`` or any numbers, such as atomic energies
+        ``(n_atoms,)``; `label` names them with their unit (see `lisi_nb.widgets.frames.colouring`).
+    viewer : str
+        ``"auto"``, ``"nglview"`` (one fixed cell, the same atoms) or ``"ovito"`` (anything).
+    every : int, optional
+        Show every n-th frame of a run; else as many as play well.
 
     Raises
     ------
     TypeError
         Something else was given.
     ValueError
-        No atoms or frames, elements without a colour, a cell that is not rectangular, or a series that is long or
-        whose atoms or cell change.
+        No atoms or frames, elements without a colour, numbers that do not fit, or frames that the chosen viewer
+        would draw wrongly.
     """
+    check_choice("viewer", viewer, VIEWERS)
+    if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
+        raise ValueError(f"every={every!r} is not allowed. Give a whole number of 1 or more.")
+    frames = _frames(what, every)
+    look = Look(frames, colouring(frames, colour, label, limits))
+    if isinstance(frames, Trajectory):
+        reason, problem = "frames are read one by one", "a run's frames are read one by one"
+    else:
+        reason = problem = why_not(look)
+    if viewer == "nglview" and problem:
+        raise ValueError(f"nglview would draw this wrongly: {problem}. Use viewer='auto' or 'ovito'.")
+    if viewer == "ovito" or problem:
+        return View(look, "ovito", reason or "it was asked for")
+    return View(look, "nglview", "the cell stays the same")
+
+
+def _frames(what: Any, every: int | None) -> Series | Trajectory:
     if isinstance(what, Run):
-        return _trajectory(what)
+        return Trajectory(what, every)
     structures = [what] if isinstance(what, Atoms) else list(what) if isinstance(what, Sequence) else []
     if not structures or not all(isinstance(atoms, Atoms) for atoms in structures):
         raise TypeError(f"view() takes ase.Atoms, a list of them, or a Run; {type(what).__name__} came.")
-    _check(structures)
-    return _structures(structures)
-
-
-def _check(structures: list[Atoms]) -> None:
-    first = structures[0]
-    strange = sorted(set(first.get_chemical_symbols()) - set(RADII_A))
-    if not len(first):
-        raise ValueError("The structure has no atoms. Build it first, for example with study.build(params).")
-    if strange:
-        raise ValueError(f"No colour is known for {', '.join(strange)}. Allowed: {', '.join(RADII_A)}.")
-    if len(structures) > SHORT:
-        raise ValueError(f"{len(structures)} structures came, at most {SHORT} can be shown. Give every n-th.")
-    if not first.cell.orthorhombic:
-        raise ValueError(
-            "The cell is not rectangular, which this viewer would draw wrongly. Repeat or convert it first."
-        )
     for k, atoms in enumerate(structures):
-        same = np.array_equal(atoms.numbers, first.numbers) and np.allclose(atoms.cell.array, first.cell.array)
-        if not same:
-            raise ValueError(
-                f"Structure {k} has other atoms or another cell than the first, which this viewer would draw "
-                "wrongly. View it alone, or view the run."
-            )
-
-
-def _structures(structures: list[Atoms]) -> View:
-    with capture_output():  # importing it would put an empty widget of its own into the notebook
-        import nglview
-
-    scene = nglview.NGLWidget(
-        nglview.ASETrajectory([_turned(atoms) for atoms in structures]), default_representation=False
-    )
-    scene.layout = w.Layout(width="100%", height="300px")
-    for element in dict.fromkeys(structures[0].get_chemical_symbols()):
-        scene.add_spacefill(
-            selection=f"_{element}", color=COLOURS[element], radius_type="size", radius_size=RADII_A[element]
-        )
-    scene.add_unitcell(color="grey")
-    scene.camera = "orthographic"
-    scene.center()
-    scene.control.zoom(0.4)
-    said = f"nglview, because the cell stays the same: {len(structures[0])} atoms"
-    if len(structures) == 1:
-        return View(said, scene)
-    player = _player(len(structures))
-    w.jslink((player.children[1], "value"), (scene, "frame"))
-    return View(said, scene, player)
-
-
-def _turned(atoms: Atoms) -> Atoms:
-    """A copy for NGL's first camera (x to the left, y up, z away from the reader) that shows z, x, y instead."""
-    x, y, z = atoms.cell.lengths()
-    positions = np.column_stack((z - atoms.positions[:, 2], atoms.positions[:, 0], y - atoms.positions[:, 1]))
-    return Atoms(atoms.numbers, positions, cell=(z, x, y), pbc=atoms.pbc[[2, 0, 1]])
-
-
-def _trajectory(run: Run) -> View:
-    n_frames = run.n_frames
-    if n_frames == 0:
-        raise ValueError(f"{run.id} has written no frame yet. Wait a moment: await follow(run).")
-    import ovito
-    from ovito.gui import create_ipywidget
-    from ovito.io import import_file
-    from ovito.modifiers import WrapPeriodicImagesModifier
-    from ovito.vis import Viewport
-
-    pipeline: Any = import_file([str(file) for file in run.trajectories])
-    _paint(pipeline.source.data)
-    pipeline.modifiers.append(WrapPeriodicImagesModifier())
-    private = ovito.Scene()  # else two views would share one time slider
-    private.pipelines.append(pipeline)
-    port = Viewport(scene=private.scene_root, type=Viewport.Type.Ortho)  # type: ignore[call-arg]
-    port.camera_dir, port.camera_up = (0, -1, 0), (1, 0, 0)
-    port.zoom_all((900, 300))
-    scene = create_ipywidget(port, layout=w.Layout(width="100%", height="300px"))
-    # ipykernel 7 delivers widget messages in another thread, where OVITO takes the kernel down: the camera
-    # stays in the browser, and frames are changed on the main thread.
-    scene.unobserve_all("_camera_params")
-    loop = _loop()
-
-    def show(frame: int) -> None:
-        private.anim.current_frame = frame
-        scene.refresh()
-
-    def moved(change: dict[str, Any]) -> None:
-        if loop:
-            loop.call_soon_threadsafe(show, change["new"])
-        else:
-            show(change["new"])
-
-    player = _player(n_frames)
-    player.children[1].observe(moved, "value")
-    return View(f"OVITO, because frames are read one by one: {n_frames} frames of {run.id}", scene, player)
-
-
-def _paint(first: Any) -> None:
-    for element_type in first.particles_.particle_types_.types_:
-        element = TYPES[element_type.id - 1]
-        element_type.name, element_type.radius = element, RADII_A[element]
-        element_type.color = tuple(int(COLOURS[element][k : k + 2], 16) / 255 for k in (1, 3, 5))
-    first.cell_.vis.rendering_color = (0.6, 0.6, 0.6)
-
-
-def _player(n_frames: int) -> w.HBox:
-    play = w.Play(max=n_frames - 1, interval=200)
-    slider = w.IntSlider(max=n_frames - 1, description="frame", layout=w.Layout(width="420px"))
-    w.jslink((play, "value"), (slider, "value"))
-    return w.HBox([play, slider])
-
-
-def _loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+        strange = sorted(set(atoms.get_chemical_symbols()) - set(palette.RADII_A))
+        if not len(atoms):
+            raise ValueError(f"Structure {k} has no atoms. Build it first, for example with study.build(params).")
+        if strange:
+            raise ValueError(f"No colour is known for {', '.join(strange)}. Allowed: {', '.join(palette.RADII_A)}.")
+    return Series(structures[:: every or 1])

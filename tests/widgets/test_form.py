@@ -1,5 +1,6 @@
 """The form shows any Params, refuses in the exception's words, and hands over valid parameters without a click."""
 
+import time
 from dataclasses import dataclass, fields
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from lisi_nb.params import Params, parameter
 from lisi_nb.studies import interdiffusion
 from lisi_nb.widgets import form
-from lisi_nb.widgets.choice import Choice
+from lisi_nb.widgets.choice import HELD_UNKNOWN, Choice
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,35 @@ def test_every_parameter_is_shown_with_unit_range_help_and_the_papers_value():
     assert set(shown.controls) == {f.name for f in fields(Oven)}
     assert set(shown.sliders) == {"heat_K", "trays"}
     note = shown._notes["heat_K"].value
-    assert all(words in note for words in ("How hot.", "10 to 900 K", "Paper: 500.0 K"))
+    assert all(words in note for words in ("How hot.", "10 to 900 K"))
+    assert set(shown.presets) == {"heat_K"}
+    assert shown.presets["heat_K"].description == "paper: 500 K"
+
+
+def test_a_click_on_the_papers_value_sets_and_marks_it():
+    shown = form(Oven())
+    shown.presets["heat_K"].click()
+    assert shown.params == Oven(heat_K=500.0)
+    assert shown.controls["heat_K"].value == shown.sliders["heat_K"].value == 500.0
+    assert shown.presets["heat_K"].description == "✓ paper: 500 K"
+    shown.controls["heat_K"].value = 400.0
+    assert shown.presets["heat_K"].description == "paper: 500 K"
+
+
+def test_setting_params_moves_the_controls():
+    shown = form(Oven())
+    shown.controls["heat_K"].value = 1e6
+    shown.params = Oven(trays=5, name="tiny")
+    assert [shown.controls[f.name].value for f in fields(Oven)] == [300.0, 5, True, "tiny"]
+    assert shown.params == Oven(trays=5, name="tiny")
+
+
+def test_the_tab_of_a_bad_value_is_marked():
+    shown = form(Oven())
+    shown.controls["trays"].value = 9
+    assert shown._tabs.titles == ("General", "Inside ✗ 1")
+    shown.controls["trays"].value = 1
+    assert shown._tabs.titles == ("General", "Inside")
 
 
 @pytest.mark.parametrize(("name", "value"), [("heat_K", 450.0), ("trays", 4), ("fan", False), ("name", "small")])
@@ -83,12 +112,95 @@ def test_the_scale_switch_keeps_the_interface_and_clears_errors():
     assert choice.params == interdiffusion.scaled("paper", "110")
 
 
+def made_by(code):
+    """`params` after running the code that the form shows, as in a fresh kernel."""
+    scope = {}
+    exec(code, scope)
+    return scope["params"]
+
+
 def test_the_code_shown_makes_the_same_parameters():
     choice = Choice(interdiffusion.scaled("lesson", "111"), interdiffusion)
     choice.set("temperature_K", 700.0)
-    scope = {"interdiffusion": interdiffusion}
-    exec(choice.code(), scope)
-    assert scope["params"] == choice.params
+    choice.set("seed", 4)
+    assert made_by(choice.code()) == choice.params
     plain = Choice(Oven(trays=3))
-    exec(plain.code(), scope | {"Oven": Oven}, scope)
-    assert scope["params"] == plain.params
+    assert made_by(plain.code()) == plain.params
+
+
+def test_the_code_names_the_scale_and_only_what_was_changed():
+    choice = Choice(interdiffusion.scaled("lesson"), interdiffusion)
+    assert choice.code().endswith('params = interdiffusion.scaled("lesson")')
+    choice.set("temperature_K", 900.0)
+    assert choice.code().splitlines() == [
+        "from lisi_nb.studies import interdiffusion",
+        "",
+        'params = interdiffusion.scaled("lesson", temperature_K=900.0)',
+    ]
+    choice.set("interface", "110")
+    assert made_by(choice.code()) == choice.params
+    assert Choice(interdiffusion.scaled("smoke", duration_ps=0.4), interdiffusion).scale == "smoke"
+
+
+@pytest.mark.parametrize("scale", interdiffusion.SCALES)
+@pytest.mark.parametrize("interface", interdiffusion.INTERFACES)
+def test_the_code_is_right_at_every_scale_and_interface(scale, interface):
+    choice = Choice(interdiffusion.scaled(scale, interface, seed=7), interdiffusion)
+    assert (choice.scale, choice.changed) == (scale, {"seed": 7})
+    assert made_by(choice.code()) == choice.params
+
+
+@pytest.mark.slow
+def test_the_lammps_input_shown_is_the_one_the_run_gets(smoke_run):
+    shown = Choice(interdiffusion.scaled("smoke", "100"), interdiffusion).lammps_input()
+    given = (smoke_run.folder / "in.lmp").read_text()
+    assert HELD_UNKNOWN in shown
+    assert shown.replace(HELD_UNKNOWN, "").splitlines() == [
+        line for line in given.splitlines() if not line.startswith("group bottom id")
+    ]
+
+
+def test_nothing_is_derived_from_a_bad_value():
+    asked = []
+    shown = form(interdiffusion.scaled("smoke"), interdiffusion, estimate=lambda p: asked.append(p) or "432 atoms")
+    assert "432 atoms" in shown._estimate.value
+    shown.controls["temperature_K"].value = -5.0
+    texts = [text.value for text, _ in shown._texts.values()]
+    assert len(texts) == 2
+    assert all("Correct what is marked" in text for text in (*texts, shown._estimate.value))
+    assert asked == [interdiffusion.scaled("smoke")]
+    shown.controls["temperature_K"].value = 950.0
+    assert asked[-1] == interdiffusion.scaled("smoke", temperature_K=950.0)
+    assert "temperature_K=950.0" in shown._texts["Show the code"][0].value
+    assert "950" in shown._texts["Show the LAMMPS input"][0].value
+
+
+def test_an_estimate_that_refuses_is_shown_in_its_words():
+    def refuse(params):
+        raise ValueError("No speed is known for this device.")
+
+    assert "No speed is known" in form(Oven(), estimate=refuse)._estimate.value
+
+
+def test_a_bad_combination_is_shown_beside_the_field_it_names():
+    shown = form(interdiffusion.scaled("smoke"), interdiffusion)
+    shown.controls["window_ps"].value = 800.0
+    assert "window_ps=800.0 must lie between" in shown._notes["window_ps"].value
+    shown.controls["duration_ps"].value = 900.0
+    assert shown.params == interdiffusion.scaled("smoke", window_ps=800.0, duration_ps=900.0)
+
+
+def test_the_switch_shows_the_scale_and_how_many_values_differ():
+    shown = form(interdiffusion.scaled("smoke"), interdiffusion)
+    assert shown.scales["smoke"].button_style == "primary"
+    shown.controls["seed"].value = 3
+    assert "smoke, 1 value changed" in shown._scale_note.value
+    shown.scales["paper"].click()
+    assert shown.params == interdiffusion.scaled("paper")
+    assert [b.button_style for b in shown.scales.values()] == ["", "", "primary"]
+
+
+def test_a_form_appears_within_a_second():
+    start = time.process_time()
+    form(interdiffusion.scaled("paper"), interdiffusion)
+    assert time.process_time() - start < 1.0

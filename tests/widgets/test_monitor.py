@@ -2,15 +2,19 @@
 
 import asyncio
 import shutil
+import threading
 import time
 
+import numpy as np
 import pytest
 from IPython.display import Image
 
+from lisi_nb import potentials
+from lisi_nb.engine import launch
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import RunFailed
 from lisi_nb.studies import interdiffusion
-from lisi_nb.widgets import follow, monitor
+from lisi_nb.widgets import Monitor, follow, monitor, reading, watch
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def screen(monkeypatch):
         display = update = lambda self, what: shown.append(what)
 
     monkeypatch.setattr(monitor, "DisplayHandle", Handle)
-    monkeypatch.setattr(monitor, "EVERY_S", 0.05)
+    monkeypatch.setattr(watch, "EVERY_S", 0.05)
     return shown
 
 
@@ -32,55 +36,93 @@ def run(smoke_run, tmp_path):
     return Run(shutil.copytree(smoke_run.folder, tmp_path / smoke_run.folder.name))
 
 
+@pytest.fixture
+def going(run):
+    """A copy that looks as if it were running, in this very process."""
+    import psutil
+
+    me = psutil.Process()
+    run.update(state="running", pid=me.pid, process_start=me.create_time(), step=150)
+    return run
+
+
+def texts(screen):
+    return [w.data for w in screen if hasattr(w, "data") and isinstance(w.data, str)]
+
+
 def test_a_finished_run_reads_as_done(smoke_run):
-    reading = monitor.read(smoke_run)
-    assert (reading.state, reading.share) == ("finished", 1.0)
-    assert reading.time_ps[-1] == pytest.approx(interdiffusion.scaled("smoke").duration_ps)
-    assert reading.ns_per_day == pytest.approx(reading.steps_per_s * 86400 * 2e-6)
-    assert len(reading.temperature_K) == len(reading.energy_eV) == len(reading.time_ps)
-    assert reading.light in monitor.LIGHTS
+    now, physics = reading.progress(smoke_run), reading.physics(smoke_run)
+    assert (now.state, now.share, now.going) == ("finished", 1.0, False)
+    assert physics.time_ps[-1] == pytest.approx(interdiffusion.scaled("smoke").duration_ps)
+    assert now.ns_per_day == pytest.approx(now.steps_per_s * 86400 * 2e-6)
+    thermo = smoke_run.thermo()
+    np.testing.assert_allclose(physics.pressure_GPa, thermo["Press"] / 1e4)  # 1 GPa is 10^4 bar
+    n_atoms = smoke_run.manifest["structure"]["n_atoms"]
+    np.testing.assert_allclose(physics.energy_eV * n_atoms, thermo["PotEng"])
+
+
+def test_the_fractions_of_trust_are_counted_and_shown(run):
+    low, high = potentials.get("lisi").card["validity"]["trust_eV_A"]
+    lines = [f"{10 * k} 0 0 0 {value} 0 0" for k, value in enumerate([0.5 * low] * 6 + [1.1 * low] * 3 + [2 * high])]
+    (run.folder / "model_devi.out").write_text("# step\n" + "\n".join(lines) + "\n99 0 0 0 half-writ")
+    found = reading.physics(run)
+    assert (found.trust.accurate, found.trust.candidate, found.trust.failed) == (0.6, 0.3, 0.1)
+    text = monitor.bar(run, reading.progress(run), found)
+    assert all(words in text for words in ("red", "60 % accurate", "30 % candidate", "10 % failed"))
+
+
+def test_a_potential_that_is_not_here_leaves_the_light_unknown(run):
+    run.manifest["potential"]["name"] = "from-another-machine"
+    assert reading.physics(run).trust.light == "unknown"
 
 
 def test_a_run_without_any_output_yet_can_be_read(run):
     for name in ("log.lammps", "model_devi.out", "traj.0.bin"):
         (run.folder / name).unlink()
     run.update(state="queued", queued=time.time(), step=0, steps_per_s=None)
-    reading, text, picture = monitor.snapshot(run, interdiffusion.live)
-    assert (reading.light, reading.share, picture) == ("unknown", 0.0, None)
-    assert "queued" in text
+    now, physics = reading.progress(run), reading.physics(run)
+    assert (physics.trust.light, now.share) == ("unknown", 0.0)
+    assert watch.draw(run, physics, interdiffusion.live) is None
+    assert "queued" in monitor.bar(run, now, physics)
+
+
+@pytest.mark.parametrize("name", ["traj.0.bin", "log.lammps", "model_devi.out"])
+def test_a_file_cut_in_the_middle_of_a_record_is_drawn_as_far_as_it_goes(run, name):
+    file = run.folder / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(0.71 * len(whole))])
+    assert watch.draw(run, reading.physics(run), interdiffusion.live).startswith(b"\x89PNG")
 
 
 def test_following_draws_and_returns_the_run(run, screen):
     assert asyncio.run(follow(run, interdiffusion.live)) is run
     assert [w for w in screen if isinstance(w, Image)][-1].data.startswith(b"\x89PNG")
+    assert run.folder.name in texts(screen)[-1]
+    assert f">{run.folder}" not in texts(screen)[-1]  # an absolute path would stay in the saved notebook
 
 
-def test_following_sees_the_end_of_a_run(run, screen):
-    run.update(state="queued", queued=time.time())
-
+def test_following_sees_the_end_of_a_run(going, screen):
     async def both():
-        task = asyncio.create_task(follow(run))
+        task = asyncio.create_task(follow(going))
         await asyncio.sleep(0.5)
         assert not task.done()
-        run.update(state="finished")
+        going.update(state="finished")
         return await asyncio.wait_for(task, 20)
 
-    assert asyncio.run(both()) is run
+    assert asyncio.run(both()) is going
 
 
-def test_ending_the_watching_leaves_the_run_going(run, screen):
-    run.update(state="queued", queued=time.time())
-
-    async def watch():
-        task = asyncio.create_task(follow(run))
+def test_ending_the_watching_leaves_the_run_going(going, screen):
+    async def watching():
+        task = asyncio.create_task(follow(going))
         await asyncio.sleep(0.5)
         task.cancel()
         await task
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(watch())
-    assert "the run goes on" in screen[-1].data
-    assert run.status()["state"] == "queued"
+        asyncio.run(watching())
+    assert "the run goes on" in texts(screen)[-1]
+    assert going.status()["state"] == "running"
 
 
 @pytest.mark.parametrize(("state", "words"), [("failed", "ERROR: Lost atoms"), ("prepared", "never started")])
@@ -90,6 +132,107 @@ def test_a_run_that_does_not_reach_its_end_raises(run, screen, state, words):
         asyncio.run(follow(run))
 
 
+def test_a_folder_deleted_while_watched_ends_in_a_sentence(going, screen):
+    async def both():
+        task = asyncio.create_task(follow(going, interdiffusion.live))
+        await asyncio.sleep(0.5)
+        shutil.rmtree(going.folder)
+        return await asyncio.wait_for(task, 20)
+
+    assert asyncio.run(both()) is going
+    assert "The folder of this run is gone" in texts(screen)[-1]
+
+
+def test_a_widget_shown_twice_and_two_widgets_on_one_run(going, monkeypatch):
+    monkeypatch.setattr(watch, "EVERY_S", 0.05)
+    both = [Monitor(going, interdiffusion.live), Monitor(going)]
+    time.sleep(1.0)
+    going.update(state="finished")
+    for each in both:
+        each.thread.join(20)
+        assert "finished" in each.text.value
+        assert bytes(each.picture.value).startswith(b"\x89PNG")
+
+
+def test_a_closed_widget_no_longer_follows_and_the_run_goes_on(going):
+    shown = Monitor(going)
+    shown.close()
+    shown.thread.join(20)
+    assert not shown.thread.is_alive()
+    assert going.status()["state"] == "running"
+
+
+def test_a_widget_whose_folder_is_gone_says_so(run):
+    shutil.rmtree(run.folder)
+    shown = Monitor(Run(run.folder))
+    shown.thread.join(20)
+    assert "is gone" in shown.text.value
+    shown.buttons.stop.click()
+    assert "nothing to stop" in shown.buttons.answer.value
+
+
 def test_the_stop_button_asks_the_run_to_stop(run):
-    monitor._stop_button(run).click()
+    monitor.Buttons(run, lambda: None).stop.click()
     assert (run.folder / "stop.request").exists()
+
+
+def test_resume_starts_the_run_again_and_follows_it(run, monkeypatch):
+    started = []
+
+    def start(which, resume):
+        started.append((which, resume))
+        which.update(state="finished", message="")
+
+    monkeypatch.setattr(launch, "start", start)
+    run.update(state="stopped", message="Stopped on request.")
+    shown = Monitor(run)
+    shown.thread.join(20)
+    assert shown.buttons.resume.description == "Resume the run"
+    assert (shown.buttons.resume.layout.display, shown.buttons.stop.layout.display) == (None, "none")
+    shown.buttons.resume.click()
+    shown.thread.join(20)
+    assert started == [(run, True)]
+    assert "finished" in shown.text.value
+    assert shown.buttons.resume.layout.display == "none"
+
+
+def test_the_folder_is_shown_with_its_files(run):
+    buttons = monitor.Buttons(run, lambda: None)
+    buttons.folder.value = True
+    assert all(words in buttons.answer.value for words in (str(run.folder), "manifest.json", "traj.0.bin"))
+    buttons.folder.value = False
+    assert buttons.answer.value == ""
+
+
+def test_a_budget_spends_its_share_of_the_time(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(watch.time, "monotonic", lambda: clock[0])
+    budget, spent = watch.Budget(share=0.02, ahead_s=1.0), 0.0
+    for second in range(1000):
+        clock[0] = second
+        if budget.affords():
+            budget.spend(0.3)
+            spent += 0.3
+    assert 0.02 * 1000 < spent <= 0.02 * 1000 + 1.0
+
+
+@pytest.mark.slow
+def test_following_costs_less_than_two_percent_of_a_core_and_a_look_less_than_100_ms(going, monkeypatch):
+    """CPU time of the watching thread over 20 s, beyond the first picture, which is always drawn at once."""
+    monkeypatch.setattr(watch, "AHEAD_S", 0.0)
+    at, leave = [], threading.Event()
+
+    def work():
+        at.append(time.thread_time())
+        watch.watch(going, interdiffusion.live, lambda *_: at.append(time.thread_time()), leave)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(20)
+    leave.set()
+    thread.join(20)
+    costs = np.diff(at)
+    print(f"a look {1e3 * np.median(costs):.1f} ms, a picture {1e3 * costs[0]:.0f} ms, of CPU")
+    assert len(costs) > 5
+    assert np.median(costs) < 0.1
+    assert costs[1:].sum() < 0.02 * 20

@@ -1,12 +1,18 @@
 """One call views a structure, a series or a run; what a viewer would draw wrongly is refused."""
 
+import shutil
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from PIL import Image
 
+from lisi_nb import plots
 from lisi_nb.engine.run import Run
-from lisi_nb.widgets import view, viewer
+from lisi_nb.widgets import frames, ngl_scene, view
+from lisi_nb.widgets.frames import Look, Series, Slab, colouring
+from lisi_nb.widgets.reading import Unreadable
 
 
 @pytest.fixture
@@ -14,27 +20,96 @@ def silicon():
     return bulk("Si", cubic=True).repeat((1, 1, 3))
 
 
+@pytest.fixture
+def moved(silicon):
+    """The second of two frames: atom k moved by 0.01 k A along x, across the face of the cell too."""
+    other = silicon.copy()
+    other.positions[:, 0] += 0.01 * np.arange(len(other))
+    other.wrap()
+    return other
+
+
 def test_a_structure_and_a_series_use_nglview(silicon):
-    assert view(silicon).said.startswith("nglview")
-    assert len(view([silicon, silicon]).children) == 3
+    assert view(silicon).said.startswith("nglview, because the cell stays the same: 24 atoms")
+    assert view([silicon, silicon]).said.startswith("nglview")
 
 
 def test_z_lies_to_the_right_and_the_turn_is_no_mirror(silicon):
     silicon.positions += np.random.default_rng(0).normal(0, 0.1, silicon.positions.shape)
-    turned = viewer._turned(silicon)
+    turned = ngl_scene.turned(silicon)
     assert turned.cell.lengths() == pytest.approx(silicon.cell.lengths()[[2, 0, 1]])
     assert turned.positions[:, 0] == pytest.approx(silicon.cell.lengths()[2] - silicon.positions[:, 2])
     before, after = (np.linalg.det(a.positions[1:4] - a.positions[0]) for a in (silicon, turned))
     assert after == pytest.approx(before)
 
 
+def rotated(vector, quaternion):
+    x, y, z, w = quaternion
+    cross = np.cross([x, y, z], np.cross([x, y, z], vector) + w * np.asarray(vector))
+    return np.asarray(vector) + 2 * cross
+
+
+@pytest.mark.parametrize("camera", plots.CAMERAS)
+def test_the_cameras_of_nglview_are_those_of_the_pictures(camera):
+    """NGL's screen has x to the left, y up, z away; directions of the cell come there through `turned`."""
+    in_ngl = {0: [0, 1, 0], 1: [0, 0, -1], 2: [-1, 0, 0]}  # of the cell's x, y, z
+    screen = [rotated(in_ngl[axis], ngl_scene.TURNS[camera]) for axis in plots.CAMERAS[camera]]
+    np.testing.assert_allclose(screen, [[-1, 0, 0], [0, 1, 0], [0, 0, -1]], atol=1e-12)  # right, up, to the reader
+
+
+def test_what_changes_uses_ovito_and_nglview_refuses_it(silicon, moved):
+    larger = silicon.copy()
+    larger.set_cell(1.1 * larger.cell.array)
+    for what, colour, words in (
+        ([silicon, larger], "element", "another cell"),
+        ([silicon, silicon[:-1]], "element", "other atoms"),
+        ([silicon] * 51, "element", "at most 50"),
+        (bulk("Si"), "element", "not rectangular"),
+        ([silicon, moved], "displacement", "colours change"),
+    ):
+        assert view(what, colour).said.startswith("OVITO, because")
+        assert words in view(what, colour).said
+        with pytest.raises(ValueError, match=words):
+            view(what, colour, viewer="nglview")
+
+
 def test_a_run_uses_ovito_and_its_slider_changes_the_frame(smoke_run):
     shown = view(smoke_run)
     assert shown.said.startswith("OVITO")
-    scene, player = shown.children[1:]
-    before = scene._scene
-    player.children[1].value = player.children[1].max
-    assert scene._scene is not before
+    before = shown.scene.widget._scene
+    shown.slider.value = shown.slider.max
+    assert shown.scene.widget._scene is not before
+    with pytest.raises(ValueError, match="read one by one"):
+        view(smoke_run, viewer="nglview")
+
+
+def test_a_stride_shows_every_nth_frame(smoke_run):
+    every = list(smoke_run.frames())
+    some = frames.Trajectory(smoke_run, 7)
+    assert len(some) == len(every[::7])
+    for k, frame in enumerate(every[::7]):
+        np.testing.assert_array_equal(some.atoms(k).positions, frame.positions_A - frame.box_A[:, 0])
+    assert "every 7th of" in view(smoke_run, every=7).said
+
+
+def test_a_half_written_last_frame_is_left_out(smoke_run, tmp_path):
+    run = Run(shutil.copytree(smoke_run.folder, tmp_path / "x"))
+    n, file = run.n_frames, run.trajectories[0]
+    file.write_bytes(file.read_bytes()[:-100])
+    shown = view(run)
+    assert len(shown.look.frames) == n - 1
+    shown.slider.value = shown.slider.max
+    assert shown.answer.value == ""
+
+
+def test_a_folder_deleted_while_it_is_viewed_is_a_sentence(smoke_run, tmp_path):
+    run = Run(shutil.copytree(smoke_run.folder, tmp_path / "x"))
+    shown = view(run)
+    shutil.rmtree(run.folder)
+    shown.slider.value = 3
+    assert "The folder of this run is gone" in shown.answer.value
+    with pytest.raises(Unreadable, match="gone"):
+        shown.look.frames.atoms(0)
 
 
 @pytest.mark.parametrize("what", [None, 3, "run", [], [1, 2]])
@@ -43,17 +118,112 @@ def test_other_things_are_refused(what):
         view(what)
 
 
-def test_what_would_be_drawn_wrongly_is_refused(silicon, tmp_path):
-    other = silicon.copy()
-    other.set_cell(1.1 * other.cell.array)
-    for bad, words in (
-        (Atoms(), "no atoms"),
-        (bulk("Si"), "not rectangular"),
-        (Atoms("Au"), "No colour is known for Au"),
-        ([silicon, other], "another cell"),
-        ([silicon, silicon[:-1]], "other atoms"),
-        ([silicon] * 51, "at most 50"),
-        (Run(tmp_path), "no frame yet"),
+def test_what_cannot_be_drawn_is_refused(silicon, tmp_path):
+    for bad, settings, words in (
+        (Atoms(), {}, "no atoms"),
+        (Atoms("Au"), {}, "No colour is known for Au"),
+        (Run(tmp_path), {}, "no frame yet"),
+        (silicon, {"viewer": "vmd"}, "viewer='vmd' is not known"),
+        (silicon, {"every": 0}, "every=0 is not allowed"),
+        (silicon, {"colour": "charge"}, "colour='charge' is not known"),
+        (silicon, {"colour": [1.0, 2.0]}, r"shape \(2,\) for a frame of 24 atoms"),
+        (silicon, {"colour": np.full(24, np.nan)}, "no finite number"),
+        ([silicon, silicon], {"colour": np.ones((3, 24))}, "numbers for 3 frames, but 2"),
+        ([silicon, silicon[:-1]], {"colour": "displacement"}, "no displacement is defined"),
     ):
         with pytest.raises(ValueError, match=words):
-            view(bad)
+            view(bad, **settings)
+
+
+def test_coordination_is_that_of_the_crystal(silicon):
+    """4 nearest neighbours in diamond Si (2.35 A); 12 more at 3.84 A lie beyond the cutoff."""
+    assert set(frames.coordination(silicon)) == {4.0}
+
+
+def test_displacement_is_what_the_atoms_moved(silicon, moved, smoke_run):
+    np.testing.assert_allclose(frames.displacement(Series([silicon, moved]), 1), 0.01 * np.arange(24), atol=1e-9)
+    first, last = smoke_run.ends()
+    run = frames.Trajectory(smoke_run, 1)
+    expected = np.sqrt(((last.positions_A - first.positions_A) ** 2).sum(axis=1))
+    np.testing.assert_allclose(frames.displacement(run, len(run) - 1), expected)
+
+
+def test_numbers_become_colours_between_their_limits(silicon):
+    numbers = np.linspace(-3.0, 5.0, 24)
+    numbers[3] = np.nan
+    colours = colouring(Series([silicon]), numbers, "energy (eV)")
+    assert (colours.label, colours.limits) == ("energy (eV)", (-3.0, 5.0))
+    atoms, values = Look(Series([silicon]), colours).frame(0)
+    rgb = Look(Series([silicon]), colours).rgb(atoms, values)
+    assert len({tuple(c) for c in rgb}) == 24
+    assert rgb[3].tolist() == [0.7, 0.7, 0.7]
+    text = view(silicon, numbers, "energy (eV)").children[0].value
+    assert all(words in text for words in ("energy (eV)", "-3", "5", "linear-gradient"))
+
+
+def test_a_function_of_the_frame_gives_the_numbers_of_each_frame(silicon, moved):
+    colours = colouring(Series([silicon, moved]), lambda atoms: atoms.positions[:, 2], "z (Å)")
+    np.testing.assert_array_equal(colours.of(1), moved.positions[:, 2])
+
+
+def test_every_atom_belongs_to_exactly_one_group_of_nglview(silicon):
+    silicon.numbers[:5] = 3
+    for colour in ("element", np.arange(24.0)):
+        look = Look(Series([silicon]), colouring(Series([silicon]), colour))
+        assert sum(where.astype(int) for where, *_ in ngl_scene.groups(look, silicon)).tolist() == [1] * 24
+
+
+def test_a_slice_shows_the_atoms_between_its_faces(silicon):
+    for viewer in ("nglview", "ovito"):
+        shown = view(silicon, viewer=viewer)
+        shown.axis.value = 2
+        shown.slice.value = (4.0, 9.0)
+        assert shown.look.slab == Slab(2, 4.0, 9.0)
+        kept, _ = shown.look.frame(0)
+        z = silicon.positions[:, 2]
+        assert len(kept) == np.count_nonzero((z >= 4.0) & (z <= 9.0)) > 0
+        shown.slice.value = (shown.slice.min, shown.slice.max)
+        assert len(shown.look.frame(0)[0]) == 24
+
+
+def test_the_cameras_look_where_they_say():
+    """An atom far to the right and one far up are so in the picture, and a mirror would swap them."""
+    atoms = Atoms("LiSi", [[1.0, 2.0, 30.0], [20.0, 4.0, 3.0]], cell=(25, 25, 40))
+    for camera, (right, up) in {"side": (2, 0), "top": (0, 1)}.items():
+        axes = plots.atoms_view(atoms, camera).axes[0]
+        offsets = axes.collections[0].get_offsets()
+        depth = {"side": 1, "top": 2}[camera]
+        expected = atoms.positions[np.argsort(atoms.positions[:, depth])][:, [right, up]]
+        np.testing.assert_allclose(offsets, expected)
+        assert (axes.get_xlabel(), axes.get_ylabel()) == (f"{'xyz'[right]} (Å)", f"{'xyz'[up]} (Å)")
+
+
+def test_pictures_and_movies_are_written(smoke_run, tmp_path):
+    shown = view(smoke_run, "displacement", every=6)
+    picture = Image.open(shown.save_picture(tmp_path / "a.png", camera="top"))
+    assert picture.format == "PNG"
+    movie = Image.open(shown.save_movie(tmp_path / "a.gif"))
+    assert (movie.format, movie.n_frames) == ("GIF", len(shown.look.frames))
+    first = np.asarray(movie.convert("RGB"))
+    movie.seek(movie.n_frames - 1)
+    assert np.abs(np.asarray(movie.convert("RGB")).astype(int) - first).max() > 50
+
+
+def test_other_kinds_of_files_are_refused(silicon, tmp_path):
+    with pytest.raises(ValueError, match=r"does not end in \.gif"):
+        view([silicon, silicon]).save_movie(tmp_path / "a.mp4")
+    with pytest.raises(ValueError, match=r"does not end in \.png"):
+        view(silicon).save_picture(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match="at least 2 frames"):
+        view(silicon).save_movie(tmp_path / "a.gif")
+    with pytest.raises(ValueError, match="camera='left' is not known"):
+        view(silicon).save_picture(tmp_path / "a.png", camera="left")
+
+
+def test_the_button_saves_a_picture_and_says_where(silicon, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = view(silicon)
+    shown._save()
+    shown._save()
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["view-1.png", "view-2.png"]
+    assert "view-2.png" in shown.answer.value

@@ -1,0 +1,65 @@
+"""The parts of one row of a form: entry, slider, the paper's value as a button, and a line of help."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import Field
+from typing import Any
+
+import ipywidgets as w
+
+_WIDTH = w.Layout(width="110px")
+
+
+def entry(f: Field[Any]) -> Any:
+    """The control that takes a value of field `f`."""
+    if f.metadata["choices"] is not None:
+        return w.Dropdown(options=f.metadata["choices"], value=f.default, layout=_WIDTH)
+    # Unbounded texts: a bad number must reach the check and its words, not be clipped without a word.
+    kind = {bool: w.Checkbox, int: w.IntText, float: w.FloatText}.get(type(f.default), w.Text)
+    return kind(value=f.default, layout=_WIDTH, **({"indent": False} if kind is w.Checkbox else {}))
+
+
+def slider(f: Field[Any]) -> Any:
+    """A slider over the range of a number (logarithmic where it spans decades), or ``None``."""
+    low, high = f.metadata["low"], f.metadata["high"]
+    if low is None or isinstance(f.default, bool) or not isinstance(f.default, (int, float)):
+        return None
+    look = dict(value=f.default, readout=False, layout=w.Layout(width="150px"))
+    if low > 0 and high / low > 100:
+        return w.FloatLogSlider(min=math.log10(low), max=math.log10(high), step=0.01, **look)
+    return w.FloatSlider(min=low, max=high, step=(high - low) / 150, **look)
+
+
+def moved(slider: Any, value: float) -> bool:
+    """Whether the slider stands farther than half a step from `value`."""
+    if isinstance(slider, w.FloatLogSlider):
+        return value <= 0 or abs(math.log10(slider.value / value)) > 0.501 * slider.step
+    return abs(slider.value - value) > 0.501 * slider.step
+
+
+def preset(f: Field[Any]) -> w.Button | None:
+    """A button that sets the paper's value, or ``None`` where the paper gives none."""
+    if f.metadata["paper"] is None:
+        return None
+    button = w.Button(tooltip=f"Set {f.metadata['label']} to the value of the paper.", layout=w.Layout(width="130px"))
+    mark(button, f, f.default)
+    return button
+
+
+def mark(button: w.Button, f: Field[Any], value: Any) -> None:
+    """Write the paper's value on its button, with a tick where it is the chosen one."""
+    paper = f.metadata["paper"]
+    text = f"{paper:g}" if isinstance(paper, float) else str(paper)
+    tick = "✓ " if value == paper else ""
+    button.description = f"{tick}paper: {text} {f.metadata['unit']}".rstrip()
+
+
+def help_line(f: Field[Any]) -> str:
+    """One line of help and the range, as HTML."""
+    meta, unit = f.metadata, f" {f.metadata['unit']}".rstrip()
+    words = [html.escape(meta["help"])]
+    if meta["low"] is not None:
+        words.append(f"Range {meta['low']:g} to {meta['high']:g}{unit}.")
+    return " ".join(words)

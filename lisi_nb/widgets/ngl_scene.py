@@ -1,0 +1,104 @@
+"""A structure, or a short series of one system, drawn by nglview: all frames go to the browser at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as w
+import numpy as np
+from ase import Atoms
+from IPython.utils.capture import capture_output
+
+from lisi_nb.palette import COLOURS, RADII_A
+from lisi_nb.plots import shades
+from lisi_nb.widgets.frames import Look
+
+SHORT = 50  # frames that are still sent to the browser all at once
+SHADES = 16  # colours of a scale; nglview takes one selection of atoms for each
+HEIGHT = "300px"
+# Rotations (quaternions) from NGL's first camera to those of `lisi_nb.plots.CAMERAS`.
+TURNS = {"side": [0.0, 0.0, 0.0, 1.0], "top": [0.5, -0.5, 0.5, 0.5]}
+
+
+def why_not(look: Look) -> str:
+    """Why nglview would draw these frames wrongly, or empty when it would not."""
+    frames = look.frames
+    if len(frames) > SHORT:
+        return f"there are {len(frames)} frames, and nglview sends at most {SHORT} at once"
+    first = frames.atoms(0)
+    if not first.cell.orthorhombic:
+        return "the cell is not rectangular"
+    for k in range(1, len(frames)):
+        atoms = frames.atoms(k)
+        if not np.array_equal(atoms.numbers, first.numbers):
+            return f"frame {k} has other atoms than the first"
+        if not np.allclose(atoms.cell.array, first.cell.array):
+            return f"frame {k} has another cell than the first"
+    if look.colours.of and len(frames) > 1:
+        return "the colours change from frame to frame"
+    return ""
+
+
+class NglScene:
+    """The canvas; `show`, `turn` and `paint` may be called from any thread: they only send messages."""
+
+    name = "nglview"
+
+    def __init__(self, look: Look) -> None:
+        with capture_output():  # importing it would put an empty widget of its own into the notebook
+            import nglview
+
+        self.look = look
+        frames = [look.frames.atoms(k) for k in range(len(look.frames))]
+        trajectory = nglview.ASETrajectory([turned(atoms) for atoms in frames])
+        self.widget: Any = nglview.NGLWidget(trajectory, default_representation=False)
+        self.widget.layout = w.Layout(width="100%", height=HEIGHT)
+        self.paint()
+        self.widget.camera = "orthographic"
+        self.widget.center()
+        self.widget.control.zoom(0.4)
+
+    def show(self, index: int) -> None:
+        """Go to frame `index`."""
+        self.widget.frame = index
+
+    def turn(self, camera: str) -> None:
+        """Look from a camera of `lisi_nb.plots.CAMERAS`."""
+        self.widget.control.rotate(TURNS[camera])
+        self.widget.center()
+
+    def paint(self) -> None:
+        """Draw the atoms of the slab in their colours."""
+        self.widget.clear_representations()
+        atoms = self.look.frames.atoms(0)
+        kept = self.look.kept(atoms)
+        for where, radius_A, colour in groups(self.look, atoms):
+            chosen = np.flatnonzero(where & kept)
+            if len(chosen):
+                selection = "@" + ",".join(map(str, chosen))
+                self.widget.add_spacefill(selection=selection, color=colour, radius_type="size", radius_size=radius_A)
+        self.widget.add_unitcell(colorValue="grey")
+
+
+def groups(look: Look, atoms: Atoms) -> list[tuple[np.ndarray, float, str]]:
+    """(mask of atoms, radius in A, ``#rrggbb``) of atoms that look alike."""
+    symbols = np.array(atoms.get_chemical_symbols())
+    if look.colours.of is None:
+        return [(symbols == element, RADII_A[element], COLOURS[element]) for element in dict.fromkeys(symbols)]
+    low, high = look.colours.limits
+    values = look.colours.of(0)
+    share = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+    step = np.where(np.isfinite(values), np.round(np.nan_to_num(share) * (SHADES - 1)), -1)
+    out = []
+    for k in np.unique(step):
+        middle = np.array([np.nan if k < 0 else low + k / (SHADES - 1) * (high - low)])
+        colour = "#" + "".join(f"{round(255 * c):02x}" for c in shades(middle, low, high)[0])
+        out += [((symbols == e) & (step == k), RADII_A[e], colour) for e in dict.fromkeys(symbols)]
+    return out
+
+
+def turned(atoms: Atoms) -> Atoms:
+    """A copy for NGL's first camera (x to the left, y up, z away from the reader) that shows z, x, y instead."""
+    x, y, z = atoms.cell.lengths()
+    positions = np.column_stack((z - atoms.positions[:, 2], atoms.positions[:, 0], y - atoms.positions[:, 1]))
+    return Atoms(atoms.numbers, positions, cell=(z, x, y), pbc=atoms.pbc[[2, 0, 1]])

@@ -1,0 +1,77 @@
+"""The loop that follows a run: looks every second or two, and draws as often as a small share of one core allows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Event
+
+from lisi_nb import plots
+from lisi_nb.charts import Chart
+from lisi_nb.engine.run import Run
+from lisi_nb.widgets import reading
+
+Live = Callable[[Run], tuple[Chart, ...]]
+EVERY_S = 1.5  # between looks at status.json
+SHARE = 0.015  # of one core for reading logs and drawing, so that MD keeps the cores ...
+AHEAD_S = 2.0  # ... and this much CPU time in advance, so that a short run is seen growing
+LEAST_S = 2.0  # between pictures
+
+
+class Budget:
+    """CPU time that may be spent: `ahead_s` at once, and `share` of the time that passes."""
+
+    def __init__(self, share: float, ahead_s: float) -> None:
+        self._share, self._left_s, self._last, self._cost_s = share, ahead_s, time.monotonic(), 0.0
+
+    def affords(self) -> bool:
+        """Whether the last cost could be paid again now."""
+        now = time.monotonic()
+        self._left_s += self._share * (now - self._last)
+        self._last = now
+        return self._left_s >= self._cost_s
+
+    def spend(self, cost_s: float) -> None:
+        """Pay `cost_s` seconds of CPU time."""
+        self._cost_s = cost_s
+        self._left_s -= cost_s
+
+
+Show = Callable[[reading.Progress, reading.Physics | None, bytes | None], None]
+
+
+def watch(run: Run, live: Live | None, show: Show, leave: Event) -> None:
+    """Call `show` (progress, physics, new picture or ``None``) until `run` has ended or `leave` is set.
+
+    Blocks; meant for a thread of its own. Ending it never ends the run.
+
+    Raises
+    ------
+    Unreadable
+        The run's folder is gone; a sentence for people.
+    """
+    budget, drawn_at = Budget(SHARE, AHEAD_S), 0.0
+    physics: reading.Physics | None = None
+    while not leave.is_set():
+        now, picture = reading.progress(run), None
+        if not now.going or (time.monotonic() - drawn_at > LEAST_S and budget.affords()):
+            before = time.thread_time()
+            physics = reading.physics(run)
+            picture = draw(run, physics, live)
+            budget.spend(time.thread_time() - before)
+            drawn_at = time.monotonic()
+        if leave.is_set():
+            return
+        show(now, physics, picture)
+        if not now.going:
+            return
+        leave.wait(EVERY_S)
+
+
+def draw(run: Run, now: reading.Physics, live: Live | None = None) -> bytes | None:
+    """The study's live charts, temperature and energy as PNG; ``None`` before anything can be drawn."""
+    try:
+        drawn = (*(live(run) if live else ()), *reading.charts(now))
+    except (OSError, ValueError) as error:
+        raise reading.Unreadable(reading.why_not(run, error)) from None
+    return plots.png(plots.draw(drawn, width=4.5, height=2.6, columns=2)) if drawn else None

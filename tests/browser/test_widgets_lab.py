@@ -1,0 +1,199 @@
+"""Form and runs browser in a real JupyterLab and a real browser."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from test_interdiffusion_lab import ask, cell_of, painted, picture, run_all, wait_done, write_notebook
+
+from lisi_nb import paths
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def enter(row, value):
+    """Type a value into the number field of a row of the form, as with the keyboard."""
+    box = row.locator("input[type=number]")
+    box.fill(str(value))
+    box.press("Tab")
+
+
+def test_the_form_refuses_beside_the_field_and_shows_its_code(lab, page, artifacts):
+    folder, url = lab
+    cells = [
+        "from lisi_nb.studies import interdiffusion\nfrom lisi_nb.widgets import form",
+        "def estimate(params):\n    return f'{params.atom_steps():.3g} atom-steps'\n\n"
+        "controls = form(interdiffusion.scaled('lesson'), interdiffusion, estimate)\ncontrols",
+    ]
+    write_notebook(folder / "form-code.ipynb", cells)
+    page.goto(url("form-code.ipynb"))
+    run_all(page)
+    wait_done(page, 60)
+    form = cell_of(page, "controls = form(")
+    form.scroll_into_view_if_needed()
+    form.screenshot(path=artifacts / "form-lesson.png")
+
+    form.get_by_role("tab", name="Dynamics").click()
+    row = form.locator(".widget-hbox", has=page.get_by_text("Temperature", exact=True)).last
+    enter(row, 5000)
+    refused = "temperature_K=5000.0 K is outside 100 to 1600 K"
+    row.get_by_text(refused).wait_for()
+    form.get_by_role("tab", name="Dynamics ✗ 1").wait_for()
+    form.screenshot(path=artifacts / "form-refused.png")
+    assert refused in ask(page, "try:\n    controls.params\nexcept ValueError as error:\n    print(error)")
+
+    enter(row, 900)
+    row.get_by_text(refused).wait_for(state="detached")
+    form.get_by_role("button", name="Show the code").or_(form.get_by_text("Show the code")).first.click()
+    code = form.locator("pre", has_text="scaled(")
+    code.wait_for()
+    text = code.inner_text()
+    assert text.endswith('params = interdiffusion.scaled("lesson", temperature_K=900.0)')
+    assert ask(page, text + "\nprint(params == controls.params)") == "True"
+    form.screenshot(path=artifacts / "form-code.png")
+    form.get_by_text("Show the LAMMPS input").click()
+    form.locator("pre", has_text="pair_style deepmd").wait_for()
+    form.screenshot(path=artifacts / "form-lammps.png")
+
+    row.get_by_role("button", name="paper: 500 K").click()
+    row.get_by_role("button", name="✓ paper: 500 K").wait_for()
+    assert ask(page, "print(controls.params.temperature_K)") == "500.0"
+    form.get_by_role("button", name="smoke").click()
+    form.get_by_text("now: smoke").wait_for()
+    assert ask(page, "print(controls.params == interdiffusion.scaled('smoke'))") == "True"
+    assert page.problems == []
+
+
+def elsewhere(folder, *words):
+    """Run ``lisi-nb`` in a process of its own, on the runs that the notebooks see."""
+    environment = os.environ | {"LISI_NB_DATA": str(folder / ".data")}
+    command = [sys.executable, "-m", "lisi_nb.cli", *words]
+    done = subprocess.run(
+        command, env=environment, cwd=paths.PROJECT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def row_of(cell, label):
+    return cell.locator(".widget-hbox").filter(has=cell.page.get_by_role("button", name=re.compile("Follow|Show"))) \
+        .filter(has_text=label).last  # fmt: skip
+
+
+def progress(page, cell, seconds=40):
+    """The first two steps that the monitor shows."""
+    steps = set()
+    deadline = time.monotonic() + seconds
+    while len(steps) < 2 and time.monotonic() < deadline:
+        steps.update(int(step) for step in re.findall(r"step (\d+) of 10000", cell.inner_text()))
+        page.wait_for_timeout(300)
+    return steps
+
+
+def test_the_runs_browser_follows_a_run_of_another_process_and_compares_two(lab, page, artifacts):
+    folder, url = lab
+    start = ["run", "interdiffusion", "--scale", "smoke", "--device", "cpu"]
+    elsewhere(folder, *start, "--label", "cool", "--set", "duration_ps=0.2")
+    elsewhere(folder, *start, "--label", "hot", "--set", "temperature_K=1200", "--set", "duration_ps=20", "--detach")
+    cells = [
+        "from lisi_nb.studies import interdiffusion\nfrom lisi_nb.widgets import runs_browser",
+        "browser = runs_browser(interdiffusion)\nbrowser",
+    ]
+    write_notebook(folder / "runs.ipynb", cells)
+    page.goto(url("runs.ipynb"))
+    run_all(page)
+    wait_done(page, 60)
+    cell = cell_of(page, "browser = runs_browser(")
+    row_of(cell, "hot").get_by_role("button", name="Follow").click()
+    seen = progress(page, cell)
+    assert len(seen) == 2, "the progress of the run did not move"
+    run_all(page)  # a restart of the kernel is nothing to the run
+    cell.get_by_text("step").wait_for(state="detached")
+    wait_done(page, 60)
+    row_of(cell, "hot").get_by_role("button", name="Follow").click()
+    assert max(progress(page, cell)) > max(seen)
+    cell.locator("img").first.wait_for()
+    cell.get_by_text("Show folder").click()
+    cell.get_by_text(re.compile("traj.0.bin")).wait_for()
+    cell.screenshot(path=artifacts / "runs-follow.png")
+    cell.get_by_text("Show folder").click()
+    cell.get_by_role("button", name="Stop the run").click()
+    cell.get_by_text("Stopped on request at step").wait_for()
+    cell.get_by_role("button", name="Resume the run").wait_for()
+    assert cell.get_by_role("button", name="Stop the run").count() == 0
+    cell.screenshot(path=artifacts / "runs-stopped.png")
+    cell.get_by_role("button", name="Resume the run").click()
+    cell.get_by_role("button", name="Stop the run").wait_for()
+    page.wait_for_timeout(3000)
+    cell.get_by_role("button", name="Stop the run").click()
+    cell.get_by_role("button", name="Resume the run").wait_for()
+
+    cell.get_by_role("button", name="Refresh").click()
+    row_of(cell, "hot").get_by_text("stopped").wait_for()
+    for label in ("cool", "hot"):
+        row_of(cell, label).locator("input[type=checkbox]").check()
+    cell.get_by_role("button", name="Compare selected").click()
+    cell.get_by_text("lithiation_length", exact=True).wait_for()
+    cell.locator("img").first.wait_for()
+    compared = cell.inner_text()
+    assert re.search(r"Temperature \(K\)\s+\S+\s+\S+", compared)
+    assert {"900.0", "1200.0"} <= set(compared.split())
+    cell.screenshot(path=artifacts / "runs-compare.png")
+    cell.get_by_label("Filter").fill("temperature_K=1200")
+    cell.get_by_text("1 of 1 runs").wait_for()
+    assert row_of(cell, "cool").count() == 0
+    assert page.problems == []
+
+
+def changed(page, canvas, before):
+    """Whether what is painted differs clearly from `before` within some seconds."""
+    for _ in range(20):
+        page.wait_for_timeout(500)
+        now = picture(canvas)
+        if now.shape != before.shape or np.abs(now - before).max() > 0.2:
+            return True
+    return False
+
+
+def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, page, artifacts):
+    folder, url = lab
+    cells = [
+        "import numpy as np\nfrom ase.build import bulk\nfrom lisi_nb.widgets import view\n"
+        "slab = bulk('Si', cubic=True).repeat((3, 3, 6))\nslab.numbers[slab.positions[:, 2] > 20] = 3\n"
+        "grown = slab.copy()\ngrown.set_cell(1.2 * slab.cell.array, scale_atoms=True)",
+        "still = view(slab, slab.positions[:, 0], 'x (Å)')\nstill",
+        "moving = view([slab, grown])\nmoving",
+    ]
+    write_notebook(folder / "views.ipynb", cells)
+    page.goto(url("views.ipynb"))
+    run_all(page)
+    wait_done(page, 120)
+    for name, words, cell in (
+        ("ngl", "nglview, because", cell_of(page, "still = view(")),
+        ("ovito", "OVITO, because frame 1 has another cell", cell_of(page, "moving = view(")),
+    ):
+        cell.get_by_text(words).wait_for()
+        canvas = cell.locator("canvas").first
+        canvas.wait_for()
+        page.wait_for_timeout(3000)
+        before = picture(canvas)
+        assert painted(before) > 0.05, f"{name} has painted nothing"
+        cell.screenshot(path=artifacts / f"view-{name}-side.png")
+        cell.get_by_role("button", name="top").click()
+        assert changed(page, canvas, before), f"{name} has not turned"
+        cell.screenshot(path=artifacts / f"view-{name}-top.png")
+        before = picture(canvas)
+        handle = cell.locator(".noUi-handle-upper").last
+        handle.focus()
+        for _ in range(8):
+            handle.press("PageDown")
+        assert changed(page, canvas, before), f"{name} has not sliced"
+        cell.screenshot(path=artifacts / f"view-{name}-slice.png")
+        cell.get_by_role("button", name="Save picture").click()
+        cell.get_by_text("Saved").wait_for()
+    assert ask(page, "print(moving.look.slab is not None, still.look.slab is not None)") == "True True"
+    assert (folder / "view-2.png").exists()
+    assert page.problems == []
