@@ -132,8 +132,9 @@ def _bias_into_fitting(model: Path) -> None:
 def _carry_training_input(model: Path, data: dict[str, Any]) -> None:
     """Write the training input into a converted model: ``dp compress`` reads it there, ``convert-backend`` drops it."""
     import tensorflow as tf
+    from deepmd.utils.argcheck import normalize
 
     graph = tf.compat.v1.GraphDef.FromString(model.read_bytes())
     node = next(node for node in graph.node if node.name == "train_attr/training_script")
-    node.attr["value"].tensor.string_val[0] = json.dumps(data).encode()
+    node.attr["value"].tensor.string_val[0] = json.dumps(normalize(data)).encode()
     model.write_bytes(graph.SerializeToString())

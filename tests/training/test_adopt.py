@@ -14,9 +14,9 @@ import pytest
 from lisi_nb import paths, potentials
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.training import adopt as adopting
+from lisi_nb.training import train
 from lisi_nb.training.adopt import adopt, fetch
 from lisi_nb.training.label import read_frames
-from lisi_nb.training.train import dp
 
 SHIPPED = paths.DATA / "potentials" / "lisi"
 
@@ -56,7 +56,9 @@ def test_an_adopted_ensemble_is_used_like_the_shipped_one(own):
 def test_a_portable_model_is_converted_and_predicts_the_same(own, tmp_path, monkeypatch):
     monkeypatch.setattr(adopting, "_measure", lambda *_: None)
     shutil.copyfile(SHIPPED / "member0.pb", tmp_path / "model.pb")
-    dp(Path(sys.executable), "convert-backend", "model.pb", "model.dp", folder=tmp_path)
+    # The shipped members carry their training input without defaults, which only newer ones have.
+    train._carry_training_input(tmp_path / "model.pb", train.training_input(["."], ["."], 10, 1))
+    train.dp(Path(sys.executable), "convert-backend", "model.pb", "model.dp", folder=tmp_path)
     mine = adopt("portable", [tmp_path / "model.dp"])
     frame = crystal("Li15Si4")
     frame.rattle(0.1, seed=1)
