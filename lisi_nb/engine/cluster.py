@@ -6,10 +6,12 @@ While a job lives only its worker writes ``status.json``; this side keeps its no
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,9 @@ def submit(run: Run, profile: str, again: bool = False, resume: bool = False) ->
     run.update(state="queued", queued=queued, pid=None, process_start=None, message="", scheduler=scheduler)
     commands = cluster_profiles.worker_command(chosen, str(run.folder.resolve()), restart)
     try:
-        job_id = Scheduled(chosen, folder, name, commands, str(run.folder.resolve() / "worker.log")).submit()
+        log = str(run.folder.resolve() / "worker.log")
+        with contextlib.closing(Scheduled(chosen, folder, name, commands, log)) as job:
+            job_id = job.submit()
     except Refused as error:
         write_json(run.folder / "status.json", before)
         (run.folder / "worker.log").unlink()
@@ -143,19 +147,21 @@ def _heart_beats(run: Run, status: dict[str, Any]) -> bool:
     return status["state"] == "running" and age_s < HEARTBEAT_S
 
 
-def _job(run: Run, scheduler: dict[str, Any]) -> tuple[Scheduled, str]:
-    job = Scheduled(cluster_profiles.get(scheduler["profile"]), _notes(run, scheduler["name"]), scheduler["name"])
-    return job, scheduler["job_id"] or job.find()
+@contextlib.contextmanager
+def _job(run: Run, scheduler: dict[str, Any]) -> Iterator[tuple[Scheduled, str]]:
+    profile, name = cluster_profiles.get(scheduler["profile"]), scheduler["name"]
+    with contextlib.closing(Scheduled(profile, _notes(run, name), name)) as job:
+        yield job, scheduler["job_id"] or job.find()
 
 
 def _ask(run: Run, status: dict[str, Any]) -> dict[str, Any]:
     """What the scheduler's answer changes in the status."""
     scheduler = status["scheduler"]
     try:
-        job, job_id = _job(run, scheduler)
-        if not job_id:
-            return _never_submitted(scheduler)
-        answer = job.ask(job_id)
+        with _job(run, scheduler) as (job, job_id):
+            if not job_id:
+                return _never_submitted(scheduler)
+            answer = job.ask(job_id)
     except (Unreachable, ValueError, FileNotFoundError) as error:
         return {"message": f"Not known at this moment: {error}"}
     title = f"{scheduler['system']} job {job_id}"
@@ -217,13 +223,13 @@ def cancel(run: Run, timeout_s: float = 90.0) -> Run:
         )
     deadline = time.monotonic() + timeout_s
     try:
-        job, job_id = _job(run, scheduler)
-        if status["state"] == "running":
-            run.request_stop()
-            _wait(run, min(deadline, time.monotonic() + 0.7 * timeout_s))
-        if run.status()["state"] not in ENDED:
-            job.kill(job_id)
-            _wait(run, deadline)
+        with _job(run, scheduler) as (job, job_id):
+            if status["state"] == "running":
+                run.request_stop()
+                _wait(run, min(deadline, time.monotonic() + 0.7 * timeout_s))
+            if run.status()["state"] not in ENDED:
+                job.kill(job_id)
+                _wait(run, deadline)
     except (Unreachable, FileNotFoundError) as error:
         raise RunFailed(f"{run.id} was not cancelled: {error}") from error
     if (now := run.status())["state"] not in ENDED:

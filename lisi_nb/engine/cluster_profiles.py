@@ -21,7 +21,8 @@ from lisi_nb.engine.devices import Device
 from lisi_nb.errors import check_choice
 
 EXAMPLE = Path(__file__).with_name("clusters.example.toml")
-SHARED, REMOTE = "LazyLocalContext", "SSHContext"  # dpdispatcher's words for: same files as here; files over SSH
+# dpdispatcher's words for: the scheduler answers here, or on a machine reached over SSH. Both see the run folder.
+HERE, OVER_SSH = "LazyLocalContext", "SSHContext"
 # Without these a scheduler runs the script of a lost node a second time, from step 0, over what was written.
 NEVER_TWICE = {"Slurm": "#SBATCH --no-requeue", "PBS": "#PBS -r n", "Torque": "#PBS -r n"}
 
@@ -71,9 +72,9 @@ class Profile:
         return self.machine["batch_type"]
 
     @property
-    def remote(self) -> bool:
-        """Whether files travel over SSH; else the node sees the run folder under the same path."""
-        return self.machine["context_type"] == REMOTE
+    def over_ssh(self) -> bool:
+        """Whether the scheduler is asked over SSH."""
+        return self.machine["context_type"] == OVER_SSH
 
     def device(self) -> Device:
         """Where LAMMPS runs on the node; which GPU it gets, the scheduler says there."""
@@ -101,12 +102,11 @@ def get(name: str) -> Profile:
         raise FileNotFoundError(f"There is no {file()}. Copy {EXAMPLE} there and change it for your cluster.")
     profiles = _read()
     check_choice("cluster", name, profiles)
+    dispatcher()
     try:
         return _checked(name, profiles[name])
-    except Exception as error:  # dargs raises classes of its own, each with the key and what it expects
-        if isinstance(error, ValueError) and "dpdispatcher" in str(error):
-            raise
-        raise ValueError(f"Profile {name!r} in {file()}: {error} Compare it with {EXAMPLE}.") from error
+    except Exception as error:  # dargs raises classes of its own, each naming the key and what it expects
+        raise ValueError(f"Profile {name!r} in {file()}: {str(error).strip()} Compare it with {EXAMPLE}.") from error
 
 
 def _read() -> dict[str, Any]:
@@ -117,32 +117,37 @@ def _read() -> dict[str, Any]:
 
 
 def _checked(name: str, entry: dict[str, Any]) -> Profile:
-    dp = dispatcher()
     for key in entry:
         check_choice("key", key, ("machine", "resources", "python"))
-    machine = {"context_type": SHARED, "local_root": "/", "remote_root": None} | entry.get("machine", {})
-    resources = {"group_size": 1, "number_node": 1, "cpu_per_node": 1, "gpu_per_node": 0} | entry.get("resources", {})
+    for key in ("machine", "resources"):
+        if not isinstance(entry.get(key, {}), dict):
+            raise ValueError(f"{key}={entry[key]!r} is not a table.")
+    dp = dispatcher()
+    machine = {"context_type": HERE, "local_root": "/", "remote_root": "/"} | entry.get("machine", {})
     check_choice("machine.batch_type", machine.get("batch_type"), NEVER_TWICE)
-    check_choice("machine.context_type", machine["context_type"], (SHARED, REMOTE))
-    schema = dp.Machine.arginfo()
-    machine = schema.normalize_value(machine, allow_ref=False)
-    schema.check_value(machine, strict=True, allow_ref=False)
-    schema = dp.Resources.arginfo(detail_kwargs=False)
-    resources = schema.normalize_value(resources, allow_ref=False)
-    schema.check_value(resources, strict=True, allow_ref=False)
+    check_choice("machine.context_type", machine["context_type"], (HERE, OVER_SSH))
+    machine = _by(dp.Machine.arginfo(), machine)
+    resources = {"group_size": 1, "number_node": 1, "cpu_per_node": 1, "gpu_per_node": 0} | entry.get("resources", {})
+    resources = _by(dp.Resources.arginfo(detail_kwargs=False), resources)
     for key in ("number_node", "group_size"):
         if resources[key] != 1:
             raise ValueError(f"resources.{key}={resources[key]!r} is not allowed: a run is one job on one node; use 1.")
-    remote = machine["context_type"] == REMOTE
-    if remote and "python" not in entry:
-        raise ValueError("python is missing: over SSH, give the full path of the Python that has lisi_nb over there.")
     resources["custom_flags"] = [*resources.get("custom_flags", []), NEVER_TWICE[machine["batch_type"]]]
     # MPI of this environment starts its ranks itself; asking Slurm for job steps needs a Slurm that MPI knows.
     resources["envs"] = {"HYDRA_LAUNCHER": "fork"} | resources["envs"]
     return Profile(name, machine, resources, entry.get("python", sys.executable))
 
 
+def _by(schema: Any, values: dict[str, Any]) -> dict[str, Any]:
+    values = schema.normalize_value(values, allow_ref=False)
+    try:
+        schema.check_value(values, strict=True, allow_ref=False)
+    except Exception as error:
+        raise ValueError(f"in table {schema.name!r}: {error}") from error
+    return values
+
+
 def worker_command(profile: Profile, folder: str, restart: str = "") -> list[list[str]]:
     """Commands of the job, one after the other, each as a list of words: the same worker as on this machine."""
     worker = [profile.python, "-m", "lisi_nb.engine.worker", folder, *([restart] if restart else [])]
-    return [worker] if profile.remote else [["cd", str(paths.PROJECT)], worker]
+    return [["cd", str(paths.PROJECT)], worker]

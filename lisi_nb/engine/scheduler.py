@@ -103,10 +103,13 @@ class Scheduled:
         text = " && ".join(shlex.join(words) for words in commands or []) + f" >> {shlex.quote(log)} 2>&1"
         task = dp.Task(text, ".", outlog=None, errlog=None, task_name=name)
         with answering(profile.system):
-            self.machine = dp.Machine.load_from_dict(profile.machine)
+            self.machine = dp.Machine.load_from_dict(profile.machine | {"remote_root": str(folder)})
             resources = dp.Resources.load_from_dict(profile.resources)
             submission = dp.Submission(str(folder), self.machine, resources, task_list=[task])
             submission.generate_jobs()
+            if profile.over_ssh:  # dpdispatcher made a folder for copies, but both sides see this one
+                self.machine.context.sftp.rmdir(self.machine.context.remote_root)
+                self.machine.context.remote_root = str(folder)
         self.job = submission.belonging_jobs[0]
         self._call = self.machine.context.block_call
         self.machine.context.block_call = self._prompt
@@ -165,6 +168,11 @@ class Scheduled:
             if found := re.search(pattern, self._ask(command.format(shlex.quote(job_id)))):
                 return found[1], found[2]
         return "", ""
+
+    def close(self) -> None:
+        """End the connection, where there is one."""
+        if self.profile.over_ssh:
+            self.machine.context.close()
 
     def kill(self, job_id: str) -> None:
         """Ask the scheduler to end the job."""

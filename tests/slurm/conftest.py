@@ -81,14 +81,15 @@ class Slurm:
                     self.commands[name], stdout=log, stderr=subprocess.STDOUT, start_new_session=True
                 )
             if name == "munged":
-                self.wait_for(lambda: (self.folder / "munge" / "socket").exists(), "munged's socket")
+                self.wait_for((self.folder / "munge" / "socket").exists, "munged's socket")
         if "slurmctld" in self.running and "slurmd" in self.running:
-            self.wait_for(lambda: self.node() in ("idle", "mixed", "allocated"), "an idle node")
+            self.wait_for(lambda: self.node() in ("idle", "mixed", "allocated", "drained"), "node")
 
-    def kill(self, name: str) -> None:
+    def stop(self, name: str) -> None:
+        """End a daemon in order, so that it saves its state."""
         process = self.running.pop(name)
-        process.kill()
-        process.wait()
+        process.terminate()
+        process.wait(30)
 
     def wait_for(self, condition, what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
@@ -108,12 +109,13 @@ class Slurm:
     def set_node(self, state: str) -> None:
         self.call("scontrol", "update", f"NodeName={self.host}", f"State={state}", "Reason=test")
 
-    def jobs(self) -> dict[str, tuple[str, str]]:
-        """Every job this Slurm has ever been given: id -> (name, state)."""
+    def jobs(self, below: Path = Path("/")) -> dict[str, str]:
+        """Every job this Slurm was ever given from a folder below `below`: id -> state."""
         found = {}
         for line in self.call("scontrol", "--oneliner", "show", "job").splitlines():
             words = dict(word.split("=", 1) for word in line.split() if "=" in word)
-            found[words["JobId"]] = (words["JobName"], words["JobState"])
+            if Path(words["WorkDir"]).is_relative_to(below):
+                found[words["JobId"]] = words["JobState"]
         return found
 
     def end(self) -> None:

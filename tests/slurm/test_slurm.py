@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import sshd
 
 from lisi_nb import paths
 from lisi_nb.engine import cluster, launch
@@ -71,7 +72,7 @@ def processes(run: Run) -> list[psutil.Process]:
 
 def jobs_of(slurm, run: Run) -> list[str]:
     """Ids of all jobs this run was ever given."""
-    return [job for job, (name, _) in slurm.jobs().items() if name.startswith(f"r{run.folder.name[-8:]}")]
+    return list(slurm.jobs(run.folder.resolve()))
 
 
 def on_one_axis(run: Run, n_steps: int, every: int) -> None:
@@ -103,7 +104,7 @@ def test_a_run_is_followed_from_the_queue_to_its_results(slurm):
     # The same inputs open the same run: nothing is submitted again.
     cluster.submit(prepared(), "all", again=True, resume=True)
     assert jobs_of(slurm, run) == [job_id]
-    slurm.wait_for(lambda: slurm.jobs()[job_id][1] == "COMPLETED", "end of the job")
+    slurm.wait_for(lambda: slurm.jobs()[job_id] == "COMPLETED", "end of the job")
 
 
 def test_cancelled_while_running_keeps_what_was_written(slurm):
@@ -115,7 +116,7 @@ def test_cancelled_while_running_keeps_what_was_written(slurm):
     assert 50 <= status["step"] < 10000
     assert run.n_frames > 5
     assert run.restart_file() is not None
-    slurm.wait_for(lambda: all(state == "COMPLETED" for _, state in slurm.jobs().values() if state), "end of the job")
+    slurm.wait_for(lambda: set(slurm.jobs(run.folder.resolve()).values()) == {"COMPLETED"}, "end of the job")
     with pytest.raises(ValueError, match="is stopped on a cluster; only one queued or running on a cluster"):
         cluster.cancel(run)
 
@@ -246,7 +247,7 @@ def test_a_node_taken_down_is_no_failure_of_physics(slurm):
     (job_id,) = jobs_of(slurm, run)
     slurm.set_node("RESUME")
     time.sleep(3)
-    assert slurm.jobs()[job_id][1] == "NODE_FAIL"  # not put back into the queue by Slurm
+    assert slurm.jobs()[job_id] == "NODE_FAIL"  # not put back into the queue by Slurm
     assert jobs_of(slurm, run) == [job_id]
 
 
@@ -259,7 +260,7 @@ def test_power_failure_of_a_node(slurm, often_restartable):
     for process in [daemon, *steps, psutil.Process(run.recorded()["pid"]), *processes(run)]:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    slurm.kill("slurmd")
+    slurm.stop("slurmd")
     status = until(run, ended, 180)
     assert status["state"] == "interrupted"
     assert "its node was lost (NODE_FAIL" in status["message"]
@@ -271,7 +272,7 @@ def test_power_failure_of_a_node(slurm, often_restartable):
 def test_a_scheduler_that_does_not_answer_decides_nothing(slurm):
     slurm.set_node("DRAIN")
     run = cluster.submit(prepared(TINY), "one")
-    slurm.kill("slurmctld")
+    slurm.stop("slurmctld")
     try:
         started = time.monotonic()
         status = cluster.refresh(run)
@@ -296,7 +297,7 @@ def test_failed_physics_reads_failed_in_lammps_words(slurm):
     assert status["state"] == "failed"
     assert "Unknown command: pair_stile" in status["message"]
     (job_id,) = jobs_of(slurm, run)
-    slurm.wait_for(lambda: slurm.jobs()[job_id][1] == "FAILED", "end of the job")
+    slurm.wait_for(lambda: slurm.jobs()[job_id] == "FAILED", "end of the job")
     assert cluster.refresh(run)["state"] == "failed"
 
 
@@ -311,7 +312,9 @@ def test_a_worker_that_does_not_come_up_is_infrastructure():
 def test_a_refused_job_leaves_the_run_as_it_was(slurm):
     run = prepared(TINY)
     before = json.loads((run.folder / "status.json").read_text())
-    with pytest.raises(RunFailed, match=r"Slurm did not take .*invalid partition.*Change profile 'no-such-partition'"):
+    with pytest.raises(
+        RunFailed, match=r"(?s)Slurm did not take .*invalid partition.*Change profile 'no-such-partition'"
+    ):
         cluster.submit(run, "no-such-partition")
     assert json.loads((run.folder / "status.json").read_text()) == before
     assert jobs_of(slurm, run) == []
@@ -329,7 +332,7 @@ def test_a_job_that_slurm_starts_again_does_nothing(slurm, often_restartable):
     until(run, ended)
     step, frames = run.recorded()["step"], run.n_frames
     slurm.call("scontrol", "update", f"JobId={job_id}", "EligibleTime=now")
-    slurm.wait_for(lambda: slurm.jobs()[job_id][1] == "FAILED", "end of the second start", 150)
+    slurm.wait_for(lambda: slurm.jobs()[job_id] == "FAILED", "end of the second start", 150)
     assert (run.recorded()["step"], run.n_frames) == (step, frames)
     assert "started its job a second time" in (run.folder / "worker.log").read_text()
 
@@ -346,7 +349,7 @@ def test_a_local_resume_of_a_cluster_run_is_a_local_run(slurm, often_restartable
 
 
 def test_hostile_folder_names_stay_words(slurm, tmp_path, monkeypatch):
-    folder = tmp_path / "it's $(touch stolen) `touch stolen`; touch stolen & \"x\" ü"
+    folder = tmp_path / 'it\'s $(touch stolen) `touch stolen`; touch stolen & "x" ü'
     folder.mkdir()
     (folder / "cache").symlink_to((Path(os.environ["LISI_NB_DATA"]) / "cache").resolve())
     monkeypatch.setenv("LISI_NB_DATA", str(folder))
@@ -369,3 +372,32 @@ def test_a_sweep_of_forty(slurm):
     assert [run.status()["state"] for run in sweep] == ["finished"] * 40
     assert [len(jobs_of(slurm, run)) for run in sweep] == [1] * 40
     assert len({run.status()["scheduler"]["job_id"] for run in sweep}) == 40
+
+
+def test_slurm_asked_over_ssh(slurm, profiles):
+    """The scheduler's commands run on another machine; the run folder is one that both see."""
+    server = sshd.Server()
+    profiles.write_text(
+        '[far.machine]\nbatch_type = "Slurm"\ncontext_type = "SSHContext"\n[far.machine.remote_profile]\n'
+        f'hostname = "127.0.0.1"\nport = {server.port}\nusername = "{sshd.USER}"\npassword = "{sshd.PASSWORD}"\n'
+    )
+    try:
+        slurm.set_node("DRAIN")
+        run = cluster.submit(prepared(TINY), "far")
+        assert until(run, lambda status: "waits" in status["message"])["state"] == "queued"
+        assert server.logins >= 2
+        slurm.set_node("RESUME")
+        launch.wait(run)
+        assert len(jobs_of(slurm, run)) == 1
+        second = cluster.submit(prepared(SMOKE.replace(duration_ps=20.0)), "far")
+        until(second, at_step(10))
+        cluster.cancel(second)
+        assert second.status()["state"] == "stopped"
+    finally:
+        server.close()
+    # The connection is gone: nothing is decided, and a further submission leaves no trace of a job.
+    third = prepared(TINY.replace(temperature_K=500.0))
+    with pytest.raises(RunFailed, match=r"Slurm was asked to take .* and did not answer"):
+        cluster.submit(third, "far")
+    assert third.status()["state"] == "queued"
+    assert jobs_of(slurm, third) == []
