@@ -136,7 +136,7 @@ class Scheduled:
             except Unreachable:
                 raise
             except (RuntimeError, ValueError, TypeError) as error:
-                said = re.sub(r"(?s).*error message:|return code.*", "", str(error)).strip()
+                said = re.sub(r"(?s).*message:|return code.*", "", str(error)).strip()
                 raise Refused(said or str(error)) from error
         if not job_id:
             raise Refused("a limit on the number of jobs is reached; try again when some have ended")

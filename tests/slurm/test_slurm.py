@@ -362,7 +362,7 @@ def test_hostile_folder_names_stay_words(slurm, tmp_path, monkeypatch):
 
 def test_a_sweep_of_forty(slurm):
     """Forty runs at once: all finish, each as one job."""
-    sweep = [prepared(TINY.replace(temperature_K=300.0 + 10 * k), f"sweep-{k}") for k in range(40)]
+    sweep = [prepared(TINY.replace(temperature_K=900.0 + 5 * k), f"sweep-{k}") for k in range(40)]
     assert len({run.folder for run in sweep}) == 40
     for run in sweep:
         cluster.submit(run, "one")
@@ -396,7 +396,7 @@ def test_slurm_asked_over_ssh(slurm, profiles):
     finally:
         server.close()
     # The connection is gone: nothing is decided, and a further submission leaves no trace of a job.
-    third = prepared(TINY.replace(temperature_K=500.0))
+    third = prepared(TINY.replace(temperature_K=950.0))
     with pytest.raises(RunFailed, match=r"Slurm was asked to take .* and did not answer"):
         cluster.submit(third, "far")
     assert third.status()["state"] == "queued"
