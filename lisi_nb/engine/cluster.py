@@ -171,7 +171,8 @@ def _ask(run: Run, status: dict[str, Any]) -> dict[str, Any]:
     if status["state"] == "interrupted":  # the scheduler has signalled the worker and is cleaning up
         return {"message": f"{status['message']} {title}: {answer.words}. {GO_ON}"} | known
     if status["state"] == "queued":
-        waits = f"waits ({answer.reason or answer.state})" if answer.phase == "waiting" else "is starting"
+        why = answer.reason if answer.reason not in ("", "None") else answer.state
+        waits = f"waits ({why})" if answer.phase == "waiting" else "is starting"
         return {"message": f"{title} {waits}."} | known
     return known
 
