@@ -98,12 +98,22 @@ class Run:
         """Plain values of the run's parameters."""
         return {name: entry["value"] for name, entry in self.manifest["params"].items()}
 
+    def recorded(self) -> dict[str, Any]:
+        """``status.json`` as it was written, without a look whether it is still true."""
+        return json.loads((self.folder / "status.json").read_text())
+
     def status(self) -> dict[str, Any]:
-        """State, step, target, speed, time left and message; a dead ``running`` or ``queued`` reads ``interrupted``."""
-        path = self.folder / "status.json"
-        status = json.loads(path.read_text())
+        """State, step, target, speed, time left and message; a dead ``running`` or ``queued`` reads ``interrupted``.
+
+        The processes of a cluster run live on another machine: there the scheduler is asked.
+        """
+        status = self.recorded()
+        if scheduled(status):
+            from lisi_nb.engine import cluster
+
+            return cluster.look(self, status)
         if status["state"] == "running" and not _alive(status["pid"], status["process_start"]):
-            status = json.loads(path.read_text())  # it may have ended between the two looks
+            status = self.recorded()  # it may have ended between the two looks
             if status["state"] == "running":
                 status |= {
                     "state": "interrupted",
@@ -181,6 +191,12 @@ class Run:
     def request_stop(self) -> None:
         """Ask the run to end at its next check, keeping everything it has written."""
         (self.folder / STOP_REQUEST).touch()
+
+
+def scheduled(status: dict[str, Any]) -> dict[str, Any] | None:
+    """Profile, job id and device of a run handed to a scheduler; ``None`` for one started on this machine since."""
+    scheduler = status.get("scheduler")
+    return scheduler if scheduler and scheduler["queued"] == status.get("queued") else None
 
 
 def _alive(pid: int | None, started: float | None) -> bool:

@@ -7,13 +7,16 @@ result. It needs nothing but the folder.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +28,16 @@ from lisi_nb.engine.candidates import save_candidates
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.execute import command, environment, failure
 from lisi_nb.engine.lammps import FINAL_DATA, STOP_REQUEST, log_file, trajectory_file
-from lisi_nb.engine.run import Run, write_json
+from lisi_nb.engine.run import Run, scheduled, write_json
 
 LOOK_EVERY_S = 0.5
 PATIENCE_S = 60.0  # from a stop request to TERM
+JOB_ID_NAMES = ("SLURM_JOB_ID", "PBS_JOBID")  # how Slurm, PBS and Torque name the job to itself
 KILLED = (-signal.SIGKILL, -signal.SIGTERM, signal.SIGKILL, signal.SIGTERM, 137, 143)  # directly, or said by mpiexec
+
+
+class Superseded(RuntimeError):
+    """The run was started anew elsewhere, for example while this node was thought lost."""
 
 
 def progress(run: Run, target: int) -> dict[str, Any]:
@@ -73,11 +81,14 @@ def simulate(run: Run, device: Device, target: int, restart: str = "") -> str:
             stderr=subprocess.STDOUT,
         )
     asked_at: float | None = None
+    queued = run.recorded().get("queued")
     joined = part == 0
     while process.poll() is None:
         time.sleep(LOOK_EVERY_S)
+        if run.recorded().get("queued") != queued:
+            raise Superseded(run.id)
         joined = joined or cut_repeated(run, part)
-        run.update(**progress(run, target))
+        run.update(**identity(), **progress(run, target))
         if asked_at is None and (run.folder / STOP_REQUEST).exists():
             asked_at = time.monotonic()
         if asked_at is not None and time.monotonic() - asked_at > PATIENCE_S:
@@ -101,6 +112,23 @@ def simulate(run: Run, device: Device, target: int, restart: str = "") -> str:
     return "failed"
 
 
+def identity() -> dict[str, Any]:
+    """That this process runs it: said again with each step, so that no other writer of the status can undo it."""
+    me = psutil.Process()
+    return {"state": "running", "host": socket.gethostname(), "pid": me.pid, "process_start": me.create_time()}
+
+
+def place(run: Run, status: dict[str, Any]) -> Device:
+    """Where this worker runs LAMMPS: as planned with the run, or as its cluster profile says."""
+    scheduler = scheduled(status)
+    if scheduler is None:
+        return Device(**run.manifest["device"])
+    job_id = next((os.environ[name] for name in JOB_ID_NAMES if name in os.environ), scheduler["job_id"])
+    run.update(scheduler=scheduler | {"job_id": job_id})
+    device = Device(**scheduler["device"])
+    return replace(device, cuda_visible=os.environ.get("CUDA_VISIBLE_DEVICES", "0"))
+
+
 def analyse(run: Run) -> None:
     """Let the study of the run analyse it and write ``results.json``; a failure is recorded, not raised."""
     study = importlib.import_module(f"lisi_nb.studies.{run.manifest['study']}")
@@ -113,24 +141,36 @@ def analyse(run: Run) -> None:
         run.update(message=f"The run is complete, but its analysis failed: {error}. See analysis-error.txt.")
 
 
+def kill_children() -> None:
+    """End LAMMPS and its ranks at once."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
 def main(folder: Path, restart: str = "") -> int:
     """Execute the run in `folder`, from its file `restart` if given; return 0 when it finished or was stopped."""
     run = Run(folder)
-    target = run.status()["target"]
-    device = Device(**run.manifest["device"])
+    status = run.recorded()
+    target = status["target"]
+    if scheduled(status) and status["state"] != "queued":
+        print(f"{run.id} is {status['state']}: a scheduler started its job a second time. Nothing is done.")
+        return 1
+    device = place(run, status)
 
     def killed(number: int, _: Any) -> None:
         run.update(state="interrupted", ended=time.time(), message=f"Ended by signal {signal.Signals(number).name}.")
-        for child in psutil.Process().children(recursive=True):
-            child.kill()
+        kill_children()
         os._exit(1)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, killed)
-    me = psutil.Process()
-    run.update(state="running", pid=me.pid, process_start=me.create_time(), started=time.time(), message="")
+    run.update(**identity(), started=time.time(), message="")
     try:
         state = simulate(run, device, target, restart)
+    except Superseded:
+        kill_children()
+        return 1
     except Exception as error:
         (run.folder / "worker-error.txt").write_text(traceback.format_exc())
         run.update(state="failed", ended=time.time(), message=f"{type(error).__name__}: {error}")
