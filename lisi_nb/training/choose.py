@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -45,17 +44,17 @@ def farthest(points: np.ndarray, n: int, first: int = 0) -> list[int]:
     return chosen
 
 
-def diverse(frames: list[Atoms], model: Path, quota: Mapping[str, int], max_atoms: int) -> list[Atoms]:
-    """At most ``quota[system]`` diverse frames of each system, dealt out in turn so that any beginning is balanced.
+def diverse(frames: list[Atoms], model: Path, per_system: int, max_atoms: int) -> list[Atoms]:
+    """At most `per_system` diverse frames of each system, dealt out in turn so that any beginning is balanced.
 
     The first frame of a system (the unperturbed one where there is one) is always among them.
     """
     by_system: dict[str, list[Atoms]] = defaultdict(list)
     for atoms in frames:
-        if atoms.info["system"] in quota and len(atoms) <= max_atoms:
+        if len(atoms) <= max_atoms:
             by_system[atoms.info["system"]].append(atoms)
     lists = []
-    for system, members in sorted(by_system.items()):
+    for _, members in sorted(by_system.items()):
         points = descriptors(model, members)
-        lists.append([members[k] for k in farthest(points, quota[system])])
+        lists.append([members[k] for k in farthest(points, per_system)])
     return [atoms for atoms in chain.from_iterable(zip_longest(*lists)) if atoms is not None]

@@ -50,8 +50,11 @@ def amorphous_interface(seed: int, vacuum_A: float) -> Atoms:
     return interface(silicon, lithium, gap_A=2.4, vacuum_A=vacuum_A)
 
 
-def explorations(seed: int, n_steps: int) -> list[Exploration]:
-    """The MD runs of one round: interfaces at three temperatures, melts, crystals and surfaces."""
+def explorations(seed: int, n_steps: int, n_atoms: int = 64) -> list[Exploration]:
+    """The MD runs of one round: interfaces at three temperatures, melts, crystals and surfaces.
+
+    `n_atoms` is the size of the melts; interfaces and crystals keep to twice that.
+    """
     rng = np.random.default_rng(seed)
     runs: list[Exploration] = []
 
@@ -74,15 +77,16 @@ def explorations(seed: int, n_steps: int) -> list[Exploration]:
 
     for facet in (*FACETS, "aSi"):
         for vacuum_A, start_K, stop_K in ((0.0, 500.0, 900.0), (12.0, 600.0, 1000.0), (0.0, 1000.0, 1500.0)):
+            lateral_A = 10.5 if n_atoms >= 64 else 8.0
             atoms = (
                 amorphous_interface(new_seed(), vacuum_A)
                 if facet == "aSi"
-                else small_interface(facet, new_seed(), vacuum_A, float(rng.uniform(0.8, 1.8)), 10.5)
+                else small_interface(facet, new_seed(), vacuum_A, float(rng.uniform(0.8, 1.8)), lateral_A)
             )
             suffix = "/vacuum" if vacuum_A else ""
             add(f"interface/{facet}{suffix}", atoms, start_K, stop_K, None if vacuum_A else 0.0, 1.6)
     for x_li in (0.0, 0.3, 0.6, 1.0, 1.5, 2.25, 3.0, 3.75, 6.0, np.inf):
-        melt = random_melt(x_li, 64, float(rng.uniform(0.92, 1.05)), new_seed(), shrink=1.0)
+        melt = random_melt(x_li, n_atoms, float(rng.uniform(0.92, 1.05)), new_seed(), shrink=1.0)
         hot = 3000.0 if x_li < 0.2 else (1100.0 if np.isinf(x_li) else 1800.0)
         add(f"melt/x={x_li:g}", melt, hot, 400.0, 0.0)
     for name in NAMES:
@@ -98,7 +102,7 @@ def explorations(seed: int, n_steps: int) -> list[Exploration]:
             slab.center(vacuum=6.0, axis=2)
             add(f"surface/{name}{facet}", slab, 300.0, hot, None, 0.6)
     add("crystal/Si_vacancy", _vacancy(), 300.0, 1500.0, None, 0.5)
-    return runs
+    return [run for run in runs if n_atoms >= 64 or len(run.atoms) <= 2 * n_atoms]
 
 
 def _vacancy() -> Atoms:
@@ -114,6 +118,8 @@ def explore(
     n_steps: int,
     per_run: int,
     say: Callable[[str], None] = print,
+    low_eV_A: float = LOW_EV_A,
+    n_atoms: int = 64,
 ) -> list[Atoms]:
     """Run one round of explorations with the ensemble `models` and return the selected frames.
 
@@ -125,6 +131,12 @@ def explore(
         Members; the first one drives.
     round_number, n_steps, per_run : int
         Round (also the seed), MD steps of a run, and frames kept from a run.
+    say : callable
+        Called with a line for each run.
+    low_eV_A : float
+        Frames with a smaller deviation are not selected; 0 selects along the whole run.
+    n_atoms : int
+        Size of the melts (see `explorations`).
     """
     device = Device("cpu", "exploration", 1)
 
@@ -143,7 +155,7 @@ def explore(
         trajectory = where / TRAJECTORY
         frames = list(parse.frames(trajectory)) if trajectory.exists() else []
         deviation = parse.model_deviation(where / DEVIATION)["max_devi_f_eV_A"][: len(frames)]
-        chosen = candidates(deviation, LOW_EV_A, HIGH_EV_A, per_run)
+        chosen = candidates(deviation, low_eV_A, HIGH_EV_A, per_run)
         quartiles = np.percentile(deviation, (50, 95, 100)).round(3) if len(deviation) else "none"
         say(f"{index:02d} {run.system}: {len(chosen)} frames; max_devi_f 50/95/100 %: {quartiles} eV/A{note}")
         kept = []
@@ -157,5 +169,5 @@ def explore(
         return kept
 
     with ThreadPoolExecutor(2) as pool:
-        results = pool.map(one, enumerate(explorations(1000 + round_number, n_steps)))
+        results = pool.map(one, enumerate(explorations(1000 + round_number, n_steps, n_atoms)))
         return [atoms for kept in results for atoms in kept]

@@ -39,45 +39,25 @@ DRAFT_STEPS, FINAL_STEPS = 3000, 14000
 EXPLORE_STEPS, PER_RUN = 2500, 8
 LABELS = paths.DATA / "training" / NAME
 
-AB_INITIO = "gpaw"
-MAX_ATOMS = 80  # of a frame for ab initio labels
-# Frames of each system for ab initio labels. The systems in HELD_OUT are never trained on, in whatever labels.
-HELD_OUT = {
-    "crystal/Li13Si4": 8,
-    "interface/110": 10,
-    "interface/111/vacuum": 10,
-    "melt/x=1.5": 10,
-    "melt/x=3": 9,
-    "surface/Li110": 8,
-    "surface/Si111": 8,
-}
-CORRECTED = {
-    "amorphous/Si": 20,
-    "crystal/Li": 8,
-    "crystal/Li15Si4": 7,
-    "crystal/Li7Si3": 6,
-    "crystal/LiSi": 8,
-    "crystal/Li_fcc": 5,
-    "crystal/Si": 9,
-    "crystal/Si_vacancy": 6,
-    "interface/100": 10,
-    "interface/100/vacuum": 5,
-    "interface/110/vacuum": 5,
-    "interface/111": 12,
-    "melt/x=0": 5,
-    "melt/x=0.3": 6,
-    "melt/x=0.6": 6,
-    "melt/x=1": 7,
-    "melt/x=2.25": 7,
-    "melt/x=3.75": 7,
-    "melt/x=6": 6,
-    "melt/x=inf": 7,
-    "squeezed": 2,
-    "surface/Li100": 5,
-    "surface/Li111": 5,
-    "surface/Si100": 7,
-    "surface/Si110": 7,
-}
+AB_INITIO, AB_INITIO_ROUND = "gpaw", 5
+SMALL_ATOMS, MAX_ATOMS = 32, 64  # of a melt, and of any frame for ab initio labels, whose cost grows with their cube
+PER_SYSTEM = 7
+LABELS = paths.DATA / "training" / NAME
+
+AB_INITIO, AB_INITIO_ROUND = "gpaw", 5
+SMALL_ATOMS, MAX_ATOMS = 32, 64  # of a melt, and of any frame for ab initio labels, whose cost grows with their cube
+PER_SYSTEM = 7
+# Systems whose ab initio frames are never trained on; their teacher's frames are not either.
+HELD_OUT = (
+    "crystal/Li13Si4",
+    "interface/110",
+    "interface/111/vacuum",
+    "melt/x=1.5",
+    "melt/x=3",
+    "surface/Li110",
+    "surface/Si111",
+)
+
 
 DESCRIPTION = {
     "kind": "DeePMD se_e2_a ensemble, float32, distilled from a universal potential",
@@ -143,18 +123,24 @@ def label(round_number: int, frames: list[Atoms], work: Path) -> None:
     write(target, [a for part in parts for a in read_frames(part)], format="extxyz")
 
 
-def ab_initio_frames() -> Path:
-    """The frames for ab initio labels, chosen once among the teacher's: diverse, small, both halves in turn."""
+def ab_initio_frames(work: Path) -> Path:
+    """The frames for ab initio labels, made once: MD of small cells with the present potential, and built crystals.
+
+    Of each system the most diverse ones are kept, the unperturbed crystal among them, and dealt out in turn.
+    """
     target = LABELS / f"{AB_INITIO}.frames.extxyz"
     if not target.exists():
-        model = potentials.get(NAME).members()[0]
-        write(target, diverse(labelled(), model, CORRECTED | HELD_OUT, MAX_ATOMS), format="extxyz", write_results=False)
+        models = potentials.get(NAME).models()
+        built = [a for a in initial_frames() if a.info["system"].startswith(("crystal", "surface"))]
+        moved = explore(work / "small", models, AB_INITIO_ROUND, EXPLORE_STEPS, 12, low_eV_A=0.0, n_atoms=SMALL_ATOMS)
+        chosen = diverse([*built, *moved], potentials.get(NAME).members()[0], PER_SYSTEM, MAX_ATOMS)
+        write(target, chosen, format="extxyz")
     return target
 
 
-def label_ab_initio() -> None:
+def label_ab_initio(work: Path) -> None:
     """Label `ab_initio_frames` in two processes, straight into ``data/training``: hours, so nothing may be lost."""
-    frames = ab_initio_frames()
+    frames = ab_initio_frames(work)
     jobs = [
         subprocess.Popen(
             labelling(frames, LABELS / f"{AB_INITIO}.{k}.extxyz", AB_INITIO, k, 2),
@@ -215,7 +201,7 @@ def main() -> None:
     if options.what == "collect":
         collect(options.work.resolve())
     elif options.what == "correct":
-        label_ab_initio()
+        label_ab_initio(options.work.resolve())
     else:
         print(make(options.work.resolve() / "final", options.steps).card["test_errors"], file=sys.stderr)
 
