@@ -11,7 +11,8 @@ import argparse
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from ase import Atoms
@@ -23,6 +24,7 @@ from lisi_nb.structures.interfaces import interface, silicon_slab
 from lisi_nb.structures.packing import random_packing
 from lisi_nb.training.amorphous_frames import amorphous_silicon
 from lisi_nb.training.choose import diverse
+from lisi_nb.training.curve import learning_curve
 from lisi_nb.training.dataset import split, usable, write_deepmd
 from lisi_nb.training.explore import explore
 from lisi_nb.training.frames import initial_frames
@@ -37,6 +39,7 @@ EXPLORED, AMORPHOUS = (1, 2, 3), 4  # rounds: active learning by MD, then amorph
 SEEDS = (11, 22, 33)
 DRAFT_STEPS, FINAL_STEPS = 3000, 14000
 EXPLORE_STEPS, PER_RUN = 2500, 8
+SAY_EVERY_S = 30.0
 LABELS = paths.DATA / "training" / NAME
 
 AB_INITIO, AB_INITIO_ROUND = "gpaw", 5
@@ -93,8 +96,11 @@ def labelled() -> list[Atoms]:
     return frames
 
 
-def train(folder: Path, n_steps: int) -> list[Path]:
-    """Train all members on everything labelled so far, side by side on one thread each; return the frozen files."""
+def train(folder: Path, n_steps: int, say: Callable[[str], None] | None = None) -> list[Path]:
+    """Train all members on everything labelled so far, side by side on one thread each; return the frozen files.
+
+    `say` is called with the learning curve's last line twice a minute.
+    """
     training, test = split(labelled())
     systems = write_deepmd(training, folder / "train"), write_deepmd(test, folder / "test")
     with ThreadPoolExecutor(N_MEMBERS) as pool:
@@ -102,7 +108,20 @@ def train(folder: Path, n_steps: int) -> list[Path]:
             pool.submit(train_member, folder / f"member{k}", *systems, n_steps, SEEDS[k], threads=1)
             for k in range(N_MEMBERS)
         ]
+        while wait(jobs, timeout=SAY_EVERY_S).not_done:
+            if say:
+                say(progress(folder, n_steps))
         return [job.result() for job in jobs]
+
+
+def progress(folder: Path, n_steps: int) -> str:
+    """Step and force error on held-out frames of each member that is training in `folder`."""
+    curves = [learning_curve(folder / f"member{k}" / "lcurve.out") for k in range(N_MEMBERS)]
+    return "; ".join(
+        f"member {k}: step {int(c.step[-1])}/{n_steps}, held-out force error {c.force_held_out_eV_A[-1]:.3f} eV/A"
+        for k, c in enumerate(curves)
+        if len(c.step)
+    )
 
 
 def label(round_number: int, frames: list[Atoms], work: Path) -> None:
@@ -182,9 +201,9 @@ def probe() -> Atoms:
     return interface(slab, lithium)
 
 
-def make(folder: Path, n_steps: int) -> potentials.Potential:
+def make(folder: Path, n_steps: int, say: Callable[[str], None] | None = None) -> potentials.Potential:
     """Train the final members from the labels in the repository and publish them with their card."""
-    members = train(folder, n_steps)
+    members = train(folder, n_steps, say)
     training, test = split(labelled())
     details = {"training": {"n_steps": n_steps, "seeds": list(SEEDS), "reference": REFERENCE}}
     return publish(NAME, members, training, test, DESCRIPTION | details, probe())
@@ -203,7 +222,8 @@ def main() -> None:
     elif options.what == "correct":
         label_ab_initio(options.work.resolve())
     else:
-        print(make(options.work.resolve() / "final", options.steps).card["test_errors"], file=sys.stderr)
+        card = make(options.work.resolve() / "final", options.steps, print).card
+        print(card["test_errors"], file=sys.stderr)
 
 
 if __name__ == "__main__":
