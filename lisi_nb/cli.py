@@ -15,6 +15,7 @@ from lisi_nb.commands.common import Answer, say, study_names
 from lisi_nb.commands.other import command_doctor, command_potentials, command_reproduce
 from lisi_nb.commands.records import command_runs, command_show
 from lisi_nb.commands.running import command_estimate, command_resume, command_run, command_stop
+from lisi_nb.commands.sweeping import command_sweep
 from lisi_nb.errors import RunFailed
 
 DEVICES = "auto, cpu, cpu:RANKS, gpu or gpu:INDEX"
@@ -33,8 +34,8 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print one JSON object to stdout")
         return sub
 
-    def describes_a_run(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        sub.add_argument("study", help=f"one of: {', '.join(study_names())}")
+    def describes_a_run(sub: argparse.ArgumentParser, nargs: str | None = None) -> argparse.ArgumentParser:
+        sub.add_argument("study", nargs=nargs, help=f"one of: {', '.join(study_names())}")
         sub.add_argument("--scale", default="lesson", help="smoke (seconds), lesson (minutes) or paper")
         sub.add_argument(
             "--set", action="append", default=[], metavar="KEY=VALUE", help="change one parameter; repeatable"
@@ -48,6 +49,20 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--again", action="store_true", help="start over a stopped, failed or interrupted run")
     sub.add_argument("--yes", action="store_true", help="launch even if it takes a day or may not fit")
     describes_a_run(add("estimate", command_estimate))
+    sub = describes_a_run(add("sweep", command_sweep), "?")
+    sub.add_argument(
+        "--over", action="append", default=[], metavar="KEY=VALUES", help="KEY=1,2,3 or KEY=FROM:TO:STEP; repeatable"
+    )
+    sub.add_argument("--seeds", type=int, default=1, help="independent repetitions of each combination")
+    sub.add_argument("--label", default="", help="name of the sweep and first part of its run folders' names")
+    sub.add_argument("--detach", action="store_true", help="return at once; the sweep goes on")
+    sub.add_argument("--yes", action="store_true", help="start even if it takes a day or may not fit")
+    sub.add_argument("--quantity", action="append", default=[], help="show only this one; repeatable")
+    sub.add_argument("--charts", default="", metavar="FOLDER", help="write charts across the runs there")
+    what = sub.add_mutually_exclusive_group()
+    what.add_argument("--pause", default="", metavar="LABEL", help="stop its runs, keeping what they wrote")
+    what.add_argument("--resume", default="", metavar="LABEL", help="go on with a paused or interrupted sweep")
+    what.add_argument("--show", default="", metavar="LABEL", help="table of its runs")
     sub = add("reproduce", command_reproduce)
     sub.add_argument("study", help=f"one of: {', '.join(study_names())}")
     sub.add_argument("--scale", default="lesson", help="smoke (seconds), lesson (minutes) or paper")
