@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from lisi_nb.commands.common import Answer, say, study_names
 from lisi_nb.commands.other import command_doctor, command_potentials, command_reproduce
-from lisi_nb.commands.records import command_runs, command_show
+from lisi_nb.commands.records import command_clean, command_export, command_rerun, command_runs, command_show
 from lisi_nb.commands.running import command_estimate, command_resume, command_run, command_stop
 from lisi_nb.commands.sweeping import command_sweep
 from lisi_nb.errors import RunFailed
@@ -75,6 +75,16 @@ def parser() -> argparse.ArgumentParser:
     sub = add("resume", command_resume)
     sub.add_argument("run", help="run id, folder name or hash")
     sub.add_argument("--detach", action="store_true", help="return at once; the run goes on")
+    sub = add("rerun", command_rerun)
+    sub.add_argument("run", help="run id, folder name or hash")
+    sub.add_argument("--detach", action="store_true", help="return at once; the run goes on")
+    sub = add("export", command_export)
+    sub.add_argument("run", help="run id, folder name or hash")
+    sub.add_argument("--to", default="", metavar="FILE", help="archive to write (.tar.gz)")
+    sub.add_argument("--trajectory", action="store_true", help="pack the trajectories, too")
+    sub = add("clean", command_clean)
+    sub.add_argument("what", nargs="*", help="names or patterns of what to delete; without, all is listed")
+    sub.add_argument("--yes", action="store_true", help="do not ask")
     add("doctor", command_doctor)
     sub = add("potentials", command_potentials)
     sub.add_argument("what", choices=("list", "card"))
@@ -90,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, FileNotFoundError) as error:
         code, answer = 2, {"error": str(error)}
         say(f"lisi-nb: {error}")
-    except RunFailed as error:
+    except (RunFailed, OSError) as error:
         code, answer = 1, {"error": str(error)}
         say(f"lisi-nb: {error}")
     if options.json:

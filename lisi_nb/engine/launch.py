@@ -127,12 +127,11 @@ def restore_models(run: Run) -> None:
     Raises
     ------
     ValueError
-        The potential has been replaced since the run was made.
+        The manifest was changed, or the potential was replaced, since the run was made.
     """
-    links = sorted((run.folder / "potential").iterdir())
+    made_with, links = run.manifest["potential"], sorted((run.folder / "potential").iterdir())
     if all(link.exists() for link in links):
         return
-    made_with = run.manifest["potential"]
     potential = potentials.get(made_with["name"])
     if potential.card["members"] != made_with["members"]:
         raise ValueError(
@@ -172,7 +171,7 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
         state = "prepared"
     if state != "prepared":
         return run
-    restore_models(run)
+    restore_models(Run(run.folder))  # read anew: a changed manifest is refused here, not in the worker
     try:
         log = (run.folder / "worker.log").open("x")
     except FileExistsError:  # another process is starting it at this moment

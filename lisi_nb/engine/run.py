@@ -55,8 +55,9 @@ def identity(study: str, params: dict[str, Any], potential_sha256: str) -> str:
 def check_label(label: str) -> str:
     """Return `label`, or raise ``ValueError`` when it could not be a plain folder name."""
     if not _LABEL.fullmatch(label):
+        shown = repr(label) if len(label) <= 80 else f"{label[:60]!r}... ({len(label)} characters)"
         raise ValueError(
-            f"label={label!r} is not allowed. Use 1 to 60 letters, digits, dots, dashes or underscores, starting "
+            f"label={shown} is not allowed. Use 1 to 60 letters, digits, dots, dashes or underscores, starting "
             "with a letter or digit."
         )
     return label

@@ -150,9 +150,9 @@ def define(
     label : str
         Its name; by default ``sweep-`` and a hash of what it runs.
     device : str
-        As for `lisi_nb.engine.devices.choose`; a sweep that exists keeps its own. ``auto`` and
-        ``cpu`` give each run ``cores // runs`` ranks, at least 1:
-        one rank each uses the cores best as soon as there are as many runs as cores.
+        As for `lisi_nb.engine.devices.choose`; a sweep that exists keeps its own. ``auto`` and ``cpu`` give
+        each run ``cores // runs`` ranks, at least 1: one rank each uses the cores best as soon as there are as many
+        runs as cores.
 
     Raises
     ------
