@@ -3,8 +3,8 @@
 import json
 
 from lisi_nb import reproduce
-from lisi_nb.cli import duration
 from lisi_nb.studies import interdiffusion
+from lisi_nb.units import duration
 
 
 def test_time_left_is_proportional_to_atom_steps():

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from ase import Atoms
-from lisi_nb.commands.common import Answer, say
 
 from lisi_nb import paths, potentials
+from lisi_nb.commands.common import Answer, say
 from lisi_nb.errors import check_choice
 
 

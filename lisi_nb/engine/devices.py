@@ -1,4 +1,7 @@
-"""Where LAMMPS can run on this machine: CPU ranks or a GPU, each named."""
+"""Where LAMMPS can run on this machine: CPU ranks or a GPU, each named.
+
+``LISI_NB_DEVICE`` says what ``auto`` means, for a machine that is shared: ``LISI_NB_DEVICE=cpu:4``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from lisi_nb.errors import check_choice
+from lisi_nb.errors import check_choice, check_range
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,25 @@ def cpu_cores() -> int:
 
 def gpus() -> list[tuple[str, str]]:
     """(index, name with free memory) of each NVIDIA GPU, or none."""
+    return [(index, f"{name} ({free / 2**30:.0f} GiB free)") for index, name, free in _smi()]
+
+
+def gpu_free_bytes(index: str) -> int:
+    """Free memory of a GPU; raises ``ValueError`` when nvidia-smi does not list it."""
+    found = {number: free for number, _, free in _smi()}
+    check_choice("gpu", index, found)
+    return found[index]
+
+
+def _smi() -> list[tuple[str, str, int]]:
+    """(index, name, free bytes) of each GPU; none when nvidia-smi is missing or does not answer."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
     query = [tool, "--query-gpu=index,name,memory.free", "--format=csv,noheader,nounits"]
     done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=20)
     rows = [line.split(", ") for line in done.stdout.splitlines() if line.count(", ") == 2]
-    return [(index, f"{name} ({int(float(free)) / 1024:.0f} GiB free)") for index, name, free in rows]
+    return [(index, name, int(float(free_MiB)) * 2**20) for index, name, free_MiB in rows]
 
 
 def gpu_backend_installed() -> bool:
@@ -49,18 +64,47 @@ def gpu_backend_installed() -> bool:
 
 
 def choose(device: str = "auto") -> Device:
-    """Return the device for ``auto`` (GPU when present and supported, else CPU), ``cpu`` or ``gpu``."""
-    check_choice("device", device, ("auto", "cpu", "gpu"))
-    found = gpus() if device != "cpu" else []
-    if found and (device == "gpu" or gpu_backend_installed()):
-        index, name = found[0]
-        return Device("gpu", name, 1, index)
-    if device == "gpu":
+    """Return the device of this name.
+
+    Parameters
+    ----------
+    device : str
+        ``auto`` (``LISI_NB_DEVICE`` if set, else a GPU when present and supported, else CPU), ``cpu`` (a rank for each
+        core), ``cpu:RANKS``, ``gpu`` (the first), or ``gpu:INDEX`` as nvidia-smi counts.
+
+    Raises
+    ------
+    ValueError
+        Another name, more ranks than cores, or a GPU that is not there.
+    """
+    if device == "auto":
+        device = os.environ.get("LISI_NB_DEVICE", "auto")
+    kind, colon, which = device.partition(":")
+    if (colon and kind == "auto") or kind not in ("auto", "cpu", "gpu") or (colon and not _is_number(which)):
         raise ValueError(
-            "device='gpu' was asked for, but no NVIDIA GPU answers nvidia-smi here. Use device='cpu', or run on a "
-            "machine with a GPU after `make gpu`."
+            f"device={device!r} is not known. Allowed: auto, cpu, gpu, cpu:RANKS (such as cpu:2), gpu:INDEX (gpu:0)."
         )
+    if kind == "cpu":
+        ranks = int(which) if colon else cpu_cores()
+        check_range("ranks", ranks, 1, cpu_cores(), "", "More ranks than cores only slow each other down.")
+        return Device("cpu", _cpu_name(), ranks)
+    found = dict(gpus())
+    if kind == "gpu" and not found:
+        raise ValueError(
+            f"device={device!r} was asked for, but no NVIDIA GPU answers nvidia-smi here. Use device='cpu', or run on "
+            "a machine with a GPU after `make gpu`."
+        )
+    if kind == "gpu" or (found and gpu_backend_installed()):
+        index = which or next(iter(found))
+        if index not in found:
+            listed = "; ".join(f"gpu:{number} is {name}" for number, name in found.items())
+            raise ValueError(f"device={device!r} is not there. Allowed: {listed}.")
+        return Device("gpu", found[index], 1, index)
     return Device("cpu", _cpu_name(), cpu_cores())
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 6
 
 
 def _cpu_name() -> str:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ def prepare(
     label: str = "run",
     device: str = "auto",
     progress: Progress | None = None,
+    parent: str = "",
 ) -> Run:
     """Return the run of `study` with these parameters: the one that exists, or a new prepared folder.
 
@@ -45,14 +47,16 @@ def prepare(
     label : str
         First part of the folder name; it does not change what is computed.
     device : str
-        ``auto``, ``cpu`` or ``gpu``.
+        See `lisi_nb.engine.devices.choose`.
     progress : callable, optional
         Called with (what, step, steps) while structures are made.
+    parent : str
+        Label of the sweep that the run belongs to, for the manifest.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        A bad parameter, potential or label; nothing is written.
+        A bad parameter, potential or label, or a data folder that cannot be written; nothing is written.
     """
     runs.check_label(label)
     potential = potentials.get(params.potential)  # type: ignore[attr-defined]
@@ -60,6 +64,7 @@ def prepare(
     existing = runs.by_hash(study.NAME, digest)
     if existing is not None:
         return existing
+    check_writable(paths.runs() / study.NAME)
     models = potential.models()
     where = devices.choose(device)
     atoms = study.build(params, progress)
@@ -74,6 +79,7 @@ def prepare(
             "format": FORMAT,
             "study": study.NAME,
             "label": label,
+            **({"parent": parent} if parent else {}),
             "identity": digest,
             "params": params.described(),
             "potential": {"name": potential.name, "members": potential.card["members"]},
@@ -102,6 +108,41 @@ def prepare(
     return existing or Run(folder)
 
 
+def check_writable(folder: Path) -> None:
+    """Make `folder`, or raise ``ValueError`` when it cannot be made or written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"{folder} cannot be written ({error.strerror}). Free space or change its permissions, or set LISI_NB_DATA "
+            "to another folder."
+        ) from None
+
+
+def restore_models(run: Run) -> None:
+    """Make the compressed models that a run links to again where the cache was cleared.
+
+    Raises
+    ------
+    ValueError
+        The manifest was changed, or the potential was replaced, since the run was made.
+    """
+    made_with, links = run.manifest["potential"], sorted((run.folder / "potential").iterdir())
+    if all(link.exists() for link in links):
+        return
+    potential = potentials.get(made_with["name"])
+    if potential.card["members"] != made_with["members"]:
+        raise ValueError(
+            f"{run.id} was made with another version of potential {potential.name!r}, whose files are gone from the "
+            "cache. Restore the version of its manifest from git, or make a new run."
+        )
+    for link, model in zip(links, potential.models(), strict=True):
+        link.unlink()
+        link.symlink_to(os.path.relpath(model, link.parent))
+
+
 def start(run: Run, again: bool = False, resume: bool = False) -> Run:
     """Start a prepared run as a detached worker and return at once.
 
@@ -120,7 +161,7 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
     """
     state, restart = run.status()["state"], None
     if (again or resume) and state in ("failed", "stopped", "interrupted"):
-        _end_leftovers(run)
+        end_leftovers(run)
         restart = run.restart_file() if resume and state != "failed" else None
         if restart is None:
             runs.set_aside(run)
@@ -130,6 +171,7 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
         state = "prepared"
     if state != "prepared":
         return run
+    restore_models(Run(run.folder))  # read anew: a changed manifest is refused here, not in the worker
     try:
         log = (run.folder / "worker.log").open("x")
     except FileExistsError:  # another process is starting it at this moment
@@ -153,7 +195,7 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
     return run
 
 
-def _end_leftovers(run: Run) -> None:
+def end_leftovers(run: Run) -> None:
     """End LAMMPS processes that outlived a killed worker, so that no two write in one folder."""
     folder = str(run.folder.resolve())
     left = []

@@ -7,7 +7,6 @@ read) · ``log.lammps`` ``traj.0.bin`` ``model_devi.out`` (what it wrote) · ``r
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from typing import Any
 import psutil
 
 from lisi_nb import paths
-from lisi_nb.engine import parse
+from lisi_nb.engine import parse, seal
 from lisi_nb.engine.lammps import (
     DATA_FILE,
     INPUT,
@@ -50,15 +49,15 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 def identity(study: str, params: dict[str, Any], potential_sha256: str) -> str:
     """Hash of everything that decides a run's outcome: study, parameters, potential, folder format."""
-    text = json.dumps([FORMAT, study, params, potential_sha256], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return seal.identity(FORMAT, study, params, potential_sha256)
 
 
 def check_label(label: str) -> str:
     """Return `label`, or raise ``ValueError`` when it could not be a plain folder name."""
     if not _LABEL.fullmatch(label):
+        shown = repr(label) if len(label) <= 80 else f"{label[:60]!r}... ({len(label)} characters)"
         raise ValueError(
-            f"label={label!r} is not allowed. Use 1 to 60 letters, digits, dots, dashes or underscores, starting "
+            f"label={shown} is not allowed. Use 1 to 60 letters, digits, dots, dashes or underscores, starting "
             "with a letter or digit."
         )
     return label
@@ -84,13 +83,20 @@ class Run:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The immutable record of the inputs; a folder of another format raises ``ValueError``."""
+        """The immutable record of the inputs.
+
+        Raises
+        ------
+        ValueError
+            The folder has another format, or the manifest was changed since the run was made; it says what differs.
+        """
         data = json.loads((self.folder / "manifest.json").read_text())
         if data.get("format") != FORMAT:
             raise ValueError(
                 f"{self.folder} was written in run format {data.get('format')}, this lisi_nb reads format {FORMAT}. "
                 f"Open it with lisi_nb {data.get('versions', {}).get('lisi_nb', 'of that time')}, or run it again."
             )
+        seal.check(self.folder, data)
         return data
 
     @property
@@ -112,7 +118,7 @@ class Run:
             from lisi_nb.engine import cluster
 
             return cluster.look(self, status)
-        if status["state"] == "running" and not _alive(status["pid"], status["process_start"]):
+        if status["state"] == "running" and not alive(status["pid"], status["process_start"]):
             status = self.recorded()  # it may have ended between the two looks
             if status["state"] == "running":
                 status |= {
@@ -199,7 +205,8 @@ def scheduled(status: dict[str, Any]) -> dict[str, Any] | None:
     return scheduler if scheduler and scheduler["queued"] == status.get("queued") else None
 
 
-def _alive(pid: int | None, started: float | None) -> bool:
+def alive(pid: int | None, started: float | None) -> bool:
+    """Whether process `pid` that started at `started` (epoch, s) lives; a later one with its number does not count."""
     if pid is None or started is None:
         return False
     try:
@@ -245,6 +252,7 @@ def open_run(name: str) -> Run:
 def create(folder: Path, manifest: dict[str, Any], target: int) -> Run:
     """Write manifest and first status into a prepared folder."""
     write_json(folder / "manifest.json", manifest)
+    write_json(folder / seal.COPY, manifest)
     run = Run(folder)
     run.update(state="prepared", step=0, target=target, pid=None, process_start=None, message="", created=time.time())
     return run
@@ -253,7 +261,7 @@ def create(folder: Path, manifest: dict[str, Any], target: int) -> Run:
 def set_aside(run: Run) -> None:
     """Move what an ended run wrote into ``previous-N/``, so that it can start over without losing anything."""
     n = 1 + sum(1 for _ in run.folder.glob("previous-*"))
-    keep = {"manifest.json", INPUT, RESUME_INPUT, DATA_FILE, "potential"}
+    keep = {"manifest.json", seal.COPY, INPUT, RESUME_INPUT, DATA_FILE, "potential"}
     target = run.folder / f"previous-{n}"
     target.mkdir()
     for item in run.folder.iterdir():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +34,13 @@ from lisi_nb.engine.run import Run, scheduled, write_json
 LOOK_EVERY_S = 0.5
 PATIENCE_S = 60.0  # from a stop request to TERM
 JOB_ID_NAMES = ("SLURM_JOB_ID", "PBS_JOBID")  # how Slurm, PBS and Torque name the job to itself
+TERM_PATIENCE_S = 10.0  # from TERM to KILL
+RESERVE_BYTES = 50_000_000  # a run ends before the disk is fuller than this, or than a twentieth of a small disk
+NEVER = 2**62  # a step that no run reaches
+FULL = (
+    "The disk is full, so LAMMPS was ended; what it wrote is kept, at most the steps since the last restart file are "
+    "computed again. Free space (`lisi-nb clean`), then `lisi-nb resume`."
+)
 KILLED = (-signal.SIGKILL, -signal.SIGTERM, signal.SIGKILL, signal.SIGTERM, 137, 143)  # directly, or said by mpiexec
 
 
@@ -66,6 +74,35 @@ def cut_repeated(run: Run, part: int) -> bool:
     return True
 
 
+def keep_whole_frames(run: Run, part: int) -> None:
+    """Cut an unfinished frame from the end of a trajectory."""
+    if (file := run.folder / trajectory_file(part)).exists():
+        parse.truncate(file, NEVER)
+
+
+def end(process: subprocess.Popen[bytes], patience_s: float) -> None:
+    """TERM, then after `patience_s` KILL, for LAMMPS, the mpiexec above it and every rank.
+
+    By process tree, not by group: mpiexec gives its ranks groups of their own.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(process.pid)
+        family = [parent, *parent.children(recursive=True)]
+        for each in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.terminate()
+        for each in psutil.wait_procs(family, timeout=patience_s)[1]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+    process.wait()
+
+
+def disk_is_full(folder: Path) -> bool:
+    """Whether LAMMPS must end: it does not notice itself when what it writes no longer fits."""
+    disk = shutil.disk_usage(folder)
+    return disk.free < min(RESERVE_BYTES, disk.total // 20)
+
+
 def simulate(run: Run, device: Device, target: int, restart: str = "") -> str:
     """Run LAMMPS to its end, to a stop request, or to failure; return the final state.
 
@@ -83,24 +120,38 @@ def simulate(run: Run, device: Device, target: int, restart: str = "") -> str:
     asked_at: float | None = None
     queued = run.recorded().get("queued")
     joined = part == 0
-    while process.poll() is None:
-        time.sleep(LOOK_EVERY_S)
-        if run.recorded().get("queued") != queued:
-            raise Superseded(run.id)
-        joined = joined or cut_repeated(run, part)
-        run.update(**identity(), **progress(run, target))
-        if asked_at is None and (run.folder / STOP_REQUEST).exists():
-            asked_at = time.monotonic()
-        if asked_at is not None and time.monotonic() - asked_at > PATIENCE_S:
-            process.terminate()
-            asked_at = time.monotonic()
+    full = killed = False
+    try:
+        while process.poll() is None:
+            time.sleep(LOOK_EVERY_S)
+            if run.recorded().get("queued") != queued:
+                raise Superseded(run.id)
+            if full := disk_is_full(run.folder):
+                end(process, 0)  # at once: every further byte is lost
+                break
+            joined = joined or cut_repeated(run, part)
+            run.update(**identity(), **progress(run, target))
+            if asked_at is None and (run.folder / STOP_REQUEST).exists():
+                asked_at = time.monotonic()
+            if asked_at is not None and time.monotonic() - asked_at > PATIENCE_S:
+                end(process, TERM_PATIENCE_S)
+                killed = True
+    finally:
+        if process.poll() is None:
+            end(process, TERM_PATIENCE_S)
     if not joined:
         cut_repeated(run, part)
+    if full or killed:
+        keep_whole_frames(run, part)
     now = progress(run, target)
     run.update(**now)
+    if full:
+        run.update(message=FULL)
+        return "interrupted"
     finite = all(np.isfinite(column).all() for column in run.thermo().values())
     if asked_at is not None or (run.folder / STOP_REQUEST).exists():
-        run.update(message=f"Stopped on request at step {now['step']} of {target}; everything written is kept.")
+        how = "LAMMPS did not answer and was killed" if killed else "everything written is kept"
+        run.update(message=f"Stopped on request at step {now['step']} of {target}; {how}.")
         return "stopped"
     if process.returncode == 0 and (run.folder / FINAL_DATA).exists() and now["step"] == target and finite:
         return "finished"

@@ -129,6 +129,12 @@ def check(atoms: Atoms, element: str) -> AmorphousCheck:
     )
 
 
+def cached_file(recipe: Recipe, potential: Potential) -> Path:
+    """Where `melt_quench` keeps (or would keep) what this recipe and potential make."""
+    identity = json.dumps([asdict(recipe), potential.sha256, 2], sort_keys=True)
+    return paths.cache() / "structures" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.extxyz"
+
+
 def melt_quench(recipe: Recipe, potential: Potential, progress: Progress | None = None) -> tuple[Atoms, AmorphousCheck]:
     """Make (or fetch from the cache) an amorphous or liquid cell.
 
@@ -152,8 +158,7 @@ def melt_quench(recipe: Recipe, potential: Potential, progress: Progress | None 
     RunFailed
         The MD failed.
     """
-    identity = json.dumps([asdict(recipe), potential.sha256, 2], sort_keys=True)
-    path = paths.cache() / "structures" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.extxyz"
+    path = cached_file(recipe, potential)
     if path.exists():
         cached = read(path, format="extxyz")
         assert isinstance(cached, Atoms)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lisi_nb import cli
 from lisi_nb.engine import run as runs
+from lisi_nb.units import duration
 
 PROGRAM = str(Path(sys.executable).with_name("lisi-nb"))
 
@@ -184,4 +185,4 @@ def test_doctor(call, monkeypatch):
     [(None, "unknown"), (0, "0 s"), (89.6, "90 s"), (90, "1.5 min"), (3600, "1.0 h"), (2.5 * 86400, "2.5 d")],
 )
 def test_duration(seconds, text):
-    assert cli.duration(seconds) == text
+    assert duration(seconds) == text

@@ -50,9 +50,39 @@ def test_no_gpu(fake_smi, answer):
         devices.choose("gpu")
 
 
-def test_unknown_device():
-    with pytest.raises(ValueError, match=r"device='tpu' is not known. Allowed: auto, cpu, gpu"):
-        devices.choose("tpu")
+@pytest.mark.parametrize(
+    "device", ["tpu", "", "cpu:", "cpu:x", "cpu:-1", "cpu:1.5", "cpu:²", "gpu:0;rm", "auto:1", "cpu:9999999"]
+)
+def test_unknown_device(device):
+    with pytest.raises(ValueError, match=r"is not known. Allowed: auto, cpu, gpu, cpu:RANKS .* gpu:INDEX"):
+        devices.choose(device)
+
+
+def test_ranks_are_chosen_and_bounded():
+    assert devices.choose("cpu:1").ranks == 1
+    n = devices.cpu_cores()
+    assert devices.choose(f"cpu:{n}") == devices.choose("cpu")
+    for ranks in (0, n + 1):
+        with pytest.raises(ValueError, match=rf"ranks={ranks} is outside 1 to {n}"):
+            devices.choose(f"cpu:{ranks}")
+
+
+def test_one_of_several_gpus(fake_smi):
+    fake_smi(r"0, NVIDIA H200, 142000\n1, NVIDIA A100, 1024\n")
+    assert devices.choose("gpu:1") == Device("gpu", "NVIDIA A100 (1 GiB free)", 1, "1")
+    assert environment(devices.choose("gpu:1"))["CUDA_VISIBLE_DEVICES"] == "1"
+    assert devices.gpu_free_bytes("1") == 2**30
+    with pytest.raises(ValueError, match=r"device='gpu:2' is not there. Allowed: gpu:0 is NVIDIA H200.*; gpu:1 is"):
+        devices.choose("gpu:2")
+
+
+def test_the_environment_says_what_auto_means(monkeypatch):
+    monkeypatch.setenv("LISI_NB_DEVICE", "cpu:1")
+    assert devices.choose().ranks == 1
+    assert devices.choose("cpu").ranks == devices.cpu_cores()
+    monkeypatch.setenv("LISI_NB_DEVICE", "tpu")
+    with pytest.raises(ValueError, match="device='tpu' is not known"):
+        devices.choose()
 
 
 def test_command_and_environment():

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine import launch, parse
+from lisi_nb.engine import launch, parse, seal
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import RunFailed
@@ -228,20 +228,59 @@ def test_overlapping_atoms_fail_with_advice(prepared):
     assert not any(noise in message for noise in ("libcudart", "oneDNN", "absl::"))
 
 
-def test_broken_manifest_does_not_leave_the_run_queued_for_ever(prepared, monkeypatch):
+def test_a_manifest_changed_by_hand_is_refused_with_the_difference(prepared):
+    file = prepared.folder / "manifest.json"
+    manifest = json.loads(file.read_text())
+    for change, words in (
+        ({"format": 99}, "run format 99"),
+        ({"seed": 7}, r"seed is 7, was 1\. Put it back, or make a new run"),
+    ):
+        runs.write_json(file, manifest | change)
+        with pytest.raises(ValueError, match=words):
+            launch.start(Run(prepared.folder))
+    hotter = json.loads(file.read_text()) | {"seed": 1}
+    hotter["params"]["temperature_K"]["value"] = 800.0
+    runs.write_json(file, hotter)
+    with pytest.raises(
+        ValueError, match=r"after the run was made: params\.temperature_K\.value is 800\.0, was 900\.0\."
+    ):
+        launch.start(Run(prepared.folder))
+    (prepared.folder / seal.COPY).unlink()  # as in runs that were made before there was a copy
+    with pytest.raises(ValueError, match=rf"have the hash \w{{8}}, made with {manifest['identity'][:8]}"):
+        launch.start(Run(prepared.folder))
+    assert prepared.status()["state"] == "prepared"
+    runs.write_json(file, manifest)
+    assert Run(prepared.folder).manifest == manifest
+
+
+def test_cleared_cache_of_models_is_made_again(prepared):
+    links = sorted((prepared.folder / "potential").iterdir())
+    whole = [link.resolve() for link in links]
+    for link in links:
+        link.unlink()
+        link.symlink_to("gone.pb")
+    launch.restore_models(prepared)
+    assert [link.resolve() for link in links] == whole
+    links[0].unlink()
+    links[0].symlink_to("gone.pb")
     manifest = json.loads((prepared.folder / "manifest.json").read_text())
-    runs.write_json(prepared.folder / "manifest.json", manifest | {"format": 99})
-    monkeypatch.setattr(runs, "QUEUE_PATIENCE_S", 5.0)
-    launch.start(Run(prepared.folder))
-    with pytest.raises(RunFailed, match=r"interrupted: Its worker did not start; see .*worker\.log"):
-        launch.wait(Run(prepared.folder))
-    until(lambda: "run format 99" in (prepared.folder / "worker.log").read_text(), 60)
+    manifest["potential"]["members"][0]["sha256"] = "0" * 64
+    reseal(prepared, manifest)
+    with pytest.raises(ValueError, match="made with another version of potential 'lisi'"):
+        launch.start(Run(prepared.folder))
+
+
+def reseal(run, manifest):
+    """Change a run's manifest as if it had been made so."""
+    manifest["identity"] = seal.identity_of(manifest)
+    for name in ("manifest.json", seal.COPY):
+        runs.write_json(run.folder / name, manifest)
 
 
 def test_failing_analysis_is_said_and_keeps_the_run(prepared):
     manifest = json.loads((prepared.folder / "manifest.json").read_text())
     manifest["params"]["window_ps"]["value"] = "soon"
-    runs.write_json(prepared.folder / "manifest.json", manifest)
+    reseal(prepared, manifest)
     run = launch.wait(launch.start(Run(prepared.folder)))
     assert run.status()["state"] == "finished"
     assert "analysis failed" in run.status()["message"]

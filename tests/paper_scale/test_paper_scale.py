@@ -7,10 +7,10 @@ works from parameters to trajectory, not the quality of amorphous silicon.
 import numpy as np
 import pytest
 
-from lisi_nb.cli import duration
 from lisi_nb.engine import launch
 from lisi_nb.studies import interdiffusion
 from lisi_nb.studies.interdiffusion import INTERFACES, scaled
+from lisi_nb.units import duration
 
 # Fu et al., npj Comput. Mater. 2024: Si atoms; Li is twice that.
 N_SI = {"aSi": 1536, "100": 1536, "110": 1536, "111": 1476}

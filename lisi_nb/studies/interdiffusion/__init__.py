@@ -5,7 +5,7 @@ How far do they mix, which front moves, and how much silicon leaves the slab?
 """
 
 from lisi_nb.studies.interdiffusion.analyse import Result, analyse
-from lisi_nb.studies.interdiffusion.build import build, check, plan
+from lisi_nb.studies.interdiffusion.build import build, check, n_atoms, plan, preparation
 from lisi_nb.studies.interdiffusion.compare import at_paper_conditions, claims, compare
 from lisi_nb.studies.interdiffusion.figures import figures, live
 from lisi_nb.studies.interdiffusion.params import INTERFACES, SCALES, Params, scaled, variants
@@ -25,7 +25,9 @@ __all__ = [
     "compare",
     "figures",
     "live",
+    "n_atoms",
     "plan",
+    "preparation",
     "scaled",
     "variants",
 ]

@@ -30,11 +30,10 @@ def check(params: Params) -> None:
         )
 
 
-def silicon(
-    params: Params, lattice_A: float, progress: Callable[[str, int, int], None] | None = None
-) -> tuple[Atoms, amorphous.AmorphousCheck | None]:
-    """The silicon slab of these parameters and, when it is amorphous, its check."""
+def silicon_slab(params: Params) -> Atoms:
+    """The crystalline slab of these parameters; amorphous silicon gets its cell and its number of atoms."""
     facet = "100" if params.interface == "aSi" else params.interface
+    lattice_A = potentials.get(params.potential).card["properties"]["si_lattice_A"]
     slab = interfaces.silicon_slab(facet, params.lateral_A, params.si_thickness_A, lattice_A)
     narrowest = slab.cell.lengths()[:2].min() * (1 + params.strain_percent / 100)
     if narrowest < 2 * CN_CUTOFF_A:
@@ -42,15 +41,46 @@ def silicon(
             f"lateral_A={params.lateral_A:g} gives a cell of {narrowest:.2f} A, too narrow to count neighbours within "
             f"{CN_CUTOFF_A} A. Choose lateral_A of {params.lateral_A + 3:g} or more."
         )
-    if params.interface != "aSi":
-        return slab, None
+    return slab
+
+
+def recipes(params: Params, slab: Atoms) -> dict[str, amorphous.Recipe]:
+    """The melts that `build` makes by MD, by element; a number of atoms that is not whole raises ``ValueError``."""
+    n_li = params.li_per_si * len(slab)
+    if abs(n_li - round(n_li)) > 1e-6:
+        raise ValueError(
+            f"li_per_si={params.li_per_si:g} with {len(slab)} Si gives {n_li:.2f} Li atoms. "
+            f"The nearest ratios that work: {int(n_li) / len(slab):.6g} and {(int(n_li) + 1) / len(slab):.6g}."
+        )
     x_A, y_A = (float(v) for v in slab.cell.lengths()[:2])
-    recipe = amorphous.Recipe(
-        "Si", len(slab), (x_A, y_A), 2.28, 3000.0, params.melt_ps, params.si_quench_K_per_ps, 500.0,
-        params.melt_ps, min(params.timestep_fs, 1.5), params.seed,
-    )  # fmt: skip
-    made, found = amorphous.melt_quench(recipe, potentials.get(params.potential), progress)
-    return made, found
+    needed = {
+        "Li": amorphous.Recipe(
+            "Li", round(n_li), (x_A, y_A), 0.515, 1000.0, params.melt_ps, 500.0, min(params.temperature_K, 900.0),
+            params.melt_ps, 2.0, params.seed,
+        )
+    }  # fmt: skip
+    if params.interface == "aSi":
+        needed["Si"] = amorphous.Recipe(
+            "Si", len(slab), (x_A, y_A), 2.28, 3000.0, params.melt_ps, params.si_quench_K_per_ps, 500.0,
+            params.melt_ps, min(params.timestep_fs, 1.5), params.seed,
+        )  # fmt: skip
+    return needed
+
+
+def n_atoms(params: Params) -> int:
+    """Number of atoms that `build` would give, without building anything that takes time."""
+    slab = silicon_slab(params)
+    return len(slab) + recipes(params, slab)["Li"].n_atoms
+
+
+def preparation(params: Params) -> list[tuple[str, int, int]]:
+    """MD that `build` still has to do: (what, atoms, steps) of each melt that is not in the cache."""
+    potential = potentials.get(params.potential)
+    return [
+        (f"melt-quench of {element}", recipe.n_atoms, recipe.segment().n_steps)
+        for element, recipe in recipes(params, silicon_slab(params)).items()
+        if not amorphous.cached_file(recipe, potential).exists()
+    ]
 
 
 def build(params: Params, progress: Callable[[str, int, int], None] | None = None) -> Atoms:
@@ -66,20 +96,12 @@ def build(params: Params, progress: Callable[[str, int, int], None] | None = Non
     """
     check(params)
     potential = potentials.get(params.potential)
-    lattice_A = potential.card["properties"]["si_lattice_A"]
-    slab, si_check = silicon(params, lattice_A, progress)
-    n_li = params.li_per_si * len(slab)
-    if abs(n_li - round(n_li)) > 1e-6:
-        raise ValueError(
-            f"li_per_si={params.li_per_si:g} with {len(slab)} Si gives {n_li:.2f} Li atoms. "
-            f"The nearest ratios that work: {int(n_li) / len(slab):.6g} and {(int(n_li) + 1) / len(slab):.6g}."
-        )
-    x_A, y_A = (float(v) for v in slab.cell.lengths()[:2])
-    recipe = amorphous.Recipe(
-        "Li", round(n_li), (x_A, y_A), 0.515, 1000.0, params.melt_ps, 500.0, min(params.temperature_K, 900.0),
-        params.melt_ps, 2.0, params.seed,
-    )  # fmt: skip
-    lithium, li_check = amorphous.melt_quench(recipe, potential, progress)
+    slab = silicon_slab(params)
+    needed = recipes(params, slab)
+    si_check = None
+    if "Si" in needed:
+        slab, si_check = amorphous.melt_quench(needed["Si"], potential, progress)
+    lithium, li_check = amorphous.melt_quench(needed["Li"], potential, progress)
     atoms = interfaces.interface(slab, lithium, vacuum_A=params.vacuum_A, strain_percent=params.strain_percent)
     report = interfaces.construction_report(atoms, strain_percent=params.strain_percent, vacuum_A=params.vacuum_A)
     if report.closest_A < CLOSEST_A:

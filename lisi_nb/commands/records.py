@@ -1,0 +1,116 @@
+"""Commands that list, show and keep what was run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lisi_nb.commands.common import Answer, progress_line, say, study_names, summary
+from lisi_nb.engine import launch, record
+from lisi_nb.engine import run as runs
+from lisi_nb.engine.estimate import size
+from lisi_nb.engine.run import Run
+from lisi_nb.errors import check_choice
+from lisi_nb.tables import Table
+from lisi_nb.units import duration
+
+
+def command_runs(options: argparse.Namespace) -> Answer:
+    """``lisi-nb runs``: list all runs, newest first."""
+    if options.study is not None:
+        check_choice("study", options.study, study_names())
+    found = runs.find(options.study)
+    if found:
+        columns = ("study", "label", "state", "done", "steps/s", "time left", "device", "potential", "run")
+        say(str(Table(columns, tuple(_listed(run) for run in found))))
+    else:
+        say("no runs yet; start one with `lisi-nb run interdiffusion --scale smoke`")
+    return 0, [summary(run) | {"problem": _problem(run)} for run in found]
+
+
+def _listed(run: Run) -> tuple[str, ...]:
+    status, label = run.status(), run.folder.name.rpartition("-")[0]
+    going = status["state"] == "running"
+    speed = f"{status['steps_per_s']:.1f}" if status.get("steps_per_s") else ""
+    done = f"{100 * status['step'] / max(1, status['target']):.0f} %"
+    shown = (
+        run.folder.parent.name,
+        label,
+        status["state"],
+        done,
+        speed,
+        duration(status.get("left_s")) if going else "",
+    )
+    if problem := _problem(run):
+        return (*shown, "unknown", problem, run.id)
+    device = run.manifest["device"]
+    where = f"gpu:{device['cuda_visible']}" if device["kind"] == "gpu" else f"cpu:{device['ranks']}"
+    return (*shown, where, run.manifest["potential"]["name"], run.id)
+
+
+def _problem(run: Run) -> str:
+    """Why the manifest of a run cannot be used, or nothing."""
+    try:
+        return "" if run.manifest else "empty manifest"
+    except ValueError as error:
+        return str(error)
+
+
+def command_show(options: argparse.Namespace) -> Answer:
+    """``lisi-nb show``: manifest, status and results of one run."""
+    run = runs.open_run(options.run)
+    status = run.status()
+    say(f"{run}\n{status['message']}\n{run.manifest['structure']['report']}")
+    for name, entry in run.manifest["params"].items():
+        say(f"  {name} = {entry['value']} {entry['unit']}")
+    for name, entry in ((run.results() or {}).get("quantities") or {}).items():
+        say(f"  {name}: {entry['value']} ± {entry['error']} {entry['unit']}")
+    return 0, {"manifest": run.manifest, "status": status, "results": run.results()}
+
+
+def command_export(options: argparse.Namespace) -> Answer:
+    """``lisi-nb export``: a self-contained archive of a run, which plain LAMMPS can run again."""
+    run = runs.open_run(options.run)
+    made = record.export(run, Path(options.to) if options.to else None, options.trajectory).resolve()
+    say(f"{made} ({size(made.stat().st_size)}); unpack it and see README.txt")
+    return 0, {"run": run.id, "archive": str(made), "bytes": made.stat().st_size}
+
+
+def command_rerun(options: argparse.Namespace) -> Answer:
+    """``lisi-nb rerun``: run the same inputs again; what the run wrote so far is kept in its folder previous-N."""
+    run = runs.open_run(options.run)
+    before = (run.results() or {}).get("quantities", {})
+    record.rerun(run)
+    if not options.detach:
+        launch.wait(run, progress_line())
+        for name, entry in ((run.results() or {}).get("quantities") or {}).items():
+            say(f"  {name}: {entry['value']} {entry['unit']}, before {before.get(name, {}).get('value')}")
+    return 0, summary(run) | {"previous": before}
+
+
+def command_clean(options: argparse.Namespace) -> Answer:
+    """``lisi-nb clean``: list runs and caches with their sizes; delete those that are named."""
+    found = record.items()
+    chosen = record.select(found, options.what)
+    shown = chosen or found
+    rows = tuple((item.name, size(item.n_bytes), item.state) for item in shown)
+    say(str(Table(("name", "size", "state"), (*rows, ("all of these", size(sum(i.n_bytes for i in shown)), "")))))
+    if not chosen:
+        say("nothing is deleted; name what should be, such as: lisi-nb clean 'interdiffusion/smoke-*' cache/structures")
+    elif not (options.yes or confirmed(f"Delete these {len(chosen)} for good? [y/N] ")):
+        raise ValueError("Nothing was deleted. Confirm with y, or with --yes.")
+    for item in chosen:
+        record.delete(item)
+    return 0, {
+        "found": [{"name": i.name, "bytes": i.n_bytes, "state": i.state} for i in found],
+        "deleted": [item.name for item in chosen],
+    }
+
+
+def confirmed(question: str) -> bool:
+    """Ask on a terminal; elsewhere the answer is no."""
+    if not sys.stdin.isatty():
+        return False
+    say(question, end="")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

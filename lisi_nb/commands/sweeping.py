@@ -1,0 +1,118 @@
+"""Commands for many runs under one label."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lisi_nb import plots
+from lisi_nb.commands.common import Answer, chosen, get_study, say
+from lisi_nb.engine import comparison, devices, estimate
+from lisi_nb.engine import sweep as sweeps
+from lisi_nb.engine.sweep import Sweep
+
+
+def command_sweep(options: argparse.Namespace) -> Answer:
+    """``lisi-nb sweep``: run a study over values of parameters and seeds; or list, show, pause and resume sweeps."""
+    if options.pause:
+        sweep = sweeps.pause(sweeps.open_sweep(options.pause))
+    elif options.show:
+        return 0, show(sweeps.open_sweep(options.show), options.quantity, options.charts)
+    elif options.resume:
+        sweep = sweeps.start(sweeps.open_sweep(options.resume))
+    elif options.study:
+        sweep = defined(get_study(options.study), options)
+        sweeps.start(sweep)
+    else:
+        return 0, listed()
+    if options.detach or options.pause:
+        say(line(sweep, sweep.status()))
+        return 0, summary(sweep)
+    sweeps.wait(sweep, progress(sweep))
+    answer = show(sweep, options.quantity, options.charts)
+    return int(set(answer["runs"]) != {"finished"}), answer
+
+
+def defined(study: ModuleType, options: argparse.Namespace) -> Sweep:
+    """The sweep of the command line, after the check of its cost."""
+    params = chosen(study, options)
+    over = dict(sweeps.values(params, text) for text in options.over)
+    if len(over) < len(options.over):
+        raise ValueError("A parameter is given twice with --over. Give all its values in one.")
+    sweep = sweeps.define(study, params, over, options.seeds, options.label, options.device)
+    states, ranks = sweep.states(), sweep.definition["ranks"]
+    todo = [study.Params(**p["params"]) for p, s in zip(sweep.points, states, strict=True) if s != "finished"]
+    gpus = sweep.definition["gpus"]
+    device, slots = (f"gpu:{gpus[0]}", len(gpus)) if gpus else (f"cpu:{ranks}", devices.cpu_cores() // ranks)
+    say(f"{sweep.label}: {len(states)} runs, {len(states) - len(todo)} of them finished; {slots} at a time on {device}")
+    if todo and not options.yes:
+        estimate.check([estimate.estimate(study, each, device, exact=False) for each in todo], slots)
+    return sweep
+
+
+def summary(sweep: Sweep) -> dict[str, Any]:
+    """A sweep for ``--json``."""
+    status = sweep.status()
+    return {
+        "sweep": sweep.label,
+        "folder": str(sweep.folder),
+        "status": status["state"],
+        "pid": status["pid"],
+        "runs": status["runs"],
+        "problems": status["problems"],
+        "over": sweep.definition["over"],
+        "seeds": sweep.definition["seeds"],
+        "members": [run.id if run else None for run in sweep.runs()],
+    }
+
+
+def line(sweep: Sweep, status: dict[str, Any]) -> str:
+    """A sweep in one line."""
+    counts = ", ".join(f"{number} {state}" for state, number in sorted(status["runs"].items()))
+    return f"{sweep.label} ({status['state']}): {counts}"
+
+
+def listed() -> list[dict[str, Any]]:
+    """Show all sweeps in a line each."""
+    found = sweeps.find()
+    for sweep in found:
+        say(line(sweep, sweep.status()))
+    if not found:
+        say("no sweeps yet; start one with `lisi-nb sweep interdiffusion --scale smoke --over temperature_K=800,1000`")
+    return [summary(sweep) for sweep in found]
+
+
+def show(sweep: Sweep, wanted: list[str], folder: str) -> dict[str, Any]:
+    """Show the table of a sweep; with `folder`, write its charts there as pictures and numbers."""
+    say(line(sweep, sweep.status()))
+    say(str(comparison.table(sweep, wanted)))
+    for index, problem in summary(sweep)["problems"].items():
+        say(f"run {index}: {problem}")
+    if folder:
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        for name, charts in (("across", comparison.charts(sweep, wanted)), ("overlay", comparison.overlay(sweep))):
+            (target / f"{sweep.label}-{name}.png").write_bytes(plots.png(plots.draw(charts), dpi=150))
+            for number, chart in enumerate(charts, start=1):
+                chart.to_csv(target / f"{sweep.label}-{name}-{number}.csv")
+        say(f"charts and their numbers: {target}")
+    table = [
+        row | {"quantities": {name: m.to_dict() for name, m in row["quantities"].items()}}
+        for row in comparison.rows(sweep)
+    ]
+    return summary(sweep) | {"table": table}
+
+
+def progress(sweep: Sweep) -> Callable[[dict[str, Any]], None]:
+    """A callback that says a sweep's line when it changes."""
+    said = [""]
+
+    def tell(status: dict[str, Any]) -> None:
+        if (text := line(sweep, status)) != said[0]:
+            said[0] = text
+            say("  " + text)
+
+    return tell

@@ -1,0 +1,192 @@
+"""Run a sweep on the free slots of this machine: ``python -m lisi_nb.engine.schedule FOLDER``.
+
+A slot is a number of cores or one GPU. Slots taken by any run of this data folder, and by any sweep's structures in the
+making, are not free; counting them and taking one happens under one lock, so two sweeps never take the same slot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lisi_nb import paths
+from lisi_nb.engine import devices, launch
+from lisi_nb.engine import run as runs
+from lisi_nb.engine import sweep as sweeps
+from lisi_nb.engine.sweep import Sweep
+
+LOOK_EVERY_S = 1.0
+TRIES = 3  # starts of one run in one life of the scheduler; more than one only after it was interrupted
+
+
+@contextlib.contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold an advisory lock on `path`; yields whether it was got. The system frees it when the process dies."""
+    with path.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def taken() -> list[dict[str, Any]]:
+    """Devices of all active runs of this data folder, and of structures that sweeps are making."""
+    found = []
+    for run in runs.find():
+        with contextlib.suppress(ValueError, OSError):  # a broken or vanishing folder takes no slot
+            if run.status()["state"] in ("queued", "running"):
+                found.append(run.manifest["device"])
+    for sweep in sweeps.find():
+        made = json.loads((sweep.folder / "status.json").read_text())["preparing"]
+        found += [each["device"] for each in made if runs.alive(each["pid"], each["process_start"])]
+    return found
+
+
+@dataclass
+class Scheduler:
+    """One life of a sweep's scheduler: the processes that prepare and start its runs, and how often each was tried."""
+
+    sweep: Sweep
+    tries: dict[int, int] = field(default_factory=dict)
+    children: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def open_points(self) -> list[int]:
+        """Runs that still have to be started or continued; a failed one is left as it is."""
+        found = []
+        for index, state in enumerate(self.sweep.states()):
+            tried = self.tries.get(index, 0)
+            again = state in ("waiting", "prepared", "interrupted") and tried < TRIES
+            if index not in self.children and (again or (state == "stopped" and tried == 0)):
+                found.append(index)
+        return found
+
+    def slot(self, index: int, used: list[dict[str, Any]]) -> str | None:
+        """Name of a free device for a run (the one it was prepared for, if it was), or ``None``."""
+        run, definition = self.sweep.runs()[index], self.sweep.definition
+        wanted = run.manifest["device"] if run else {"kind": definition["device"], "ranks": definition["ranks"]}
+        if wanted["kind"] == "cpu":
+            cores = devices.cpu_cores()
+            ranks = min(wanted["ranks"], cores)
+            busy = sum(device["ranks"] for device in used if device["kind"] == "cpu")
+            return f"cpu:{ranks}" if busy + ranks <= cores else None
+        busy_gpus = {device["cuda_visible"] for device in used if device["kind"] == "gpu"}
+        allowed = [wanted["cuda_visible"]] if run else definition["gpus"]
+        return next((f"gpu:{gpu}" for gpu in allowed if gpu not in busy_gpus), None)
+
+    def begin(self) -> None:
+        """Start what fits into the free slots."""
+        waiting = self.open_points()
+        if not waiting:
+            return
+        with locked(paths.runs() / ".slots.lock"):
+            used = taken()
+            for index in waiting:
+                device = self.slot(index, used)
+                if device is None:
+                    continue
+                used.append(vars(devices.choose(device)))
+                self.tries[index] = self.tries.get(index, 0) + 1
+                with (self.sweep.folder / f"prepare-{index}.log").open("w") as log:
+                    self.children[index] = subprocess.Popen(
+                        [sys.executable, "-m", "lisi_nb.engine.schedule", str(self.sweep.folder), str(index), device],
+                        cwd=paths.PROJECT,
+                        env=os.environ | {"LISI_NB_DEVICE": device},  # structures are made in this slot, too
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                    )
+                self.tell(index, device)
+
+    def tell(self, index: int, device: str) -> None:
+        """Note the process that prepares run `index` where other schedulers count it."""
+        child = self.children[index]
+        entry = {"pid": child.pid, "process_start": psutil.Process(child.pid).create_time(), "index": index}
+        made = json.loads((self.sweep.folder / "status.json").read_text())["preparing"]
+        made = [each for each in made if runs.alive(each["pid"], each["process_start"])]
+        self.sweep.update(preparing=[*made, entry | {"device": vars(devices.choose(device))}])
+
+    def reap(self) -> None:
+        """Note what became of ended preparations."""
+        for index, child in list(self.children.items()):
+            if child.poll() is not None:
+                del self.children[index]
+                if child.returncode not in (0, -signal.SIGTERM, 128 + signal.SIGTERM):
+                    said = (self.sweep.folder / f"prepare-{index}.log").read_text().strip()
+                    problems = json.loads((self.sweep.folder / "status.json").read_text())["problems"]
+                    self.sweep.update(problems=problems | {str(index): said})
+
+    def pause(self) -> None:
+        """End preparations, ask runs to stop, and wait for both."""
+        for child in self.children.values():
+            child.terminate()
+        while self.children or (going := sweeps.active(self.sweep)):
+            self.reap()
+            for run in [] if self.children else going:
+                run.request_stop()
+            time.sleep(LOOK_EVERY_S)
+
+    def live(self) -> str:
+        """Schedule until nothing is left or a pause is asked for; return the final state."""
+        while True:
+            if self.sweep.paused:
+                self.pause()
+                return "paused"
+            self.reap()
+            self.begin()
+            if not self.children and not sweeps.active(self.sweep) and not self.open_points():
+                return "finished"
+            time.sleep(LOOK_EVERY_S)
+
+
+def member(sweep: Sweep, index: int, device: str) -> None:
+    """Prepare and start (or continue) one run of a sweep; the words of a refusal go to stderr."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a melt's LAMMPS ends with us
+    point, study = sweep.points[index], importlib.import_module(f"lisi_nb.studies.{sweep.definition['study']}")
+    run = launch.prepare(study, study.Params(**point["params"]), sweep.label, device, parent=sweep.label)
+    if run.manifest["identity"] != point["identity"]:
+        raise ValueError(
+            "The potential was replaced after this sweep was defined. Define it anew, under another label."
+        )
+    if not sweep.paused:
+        launch.start(run, resume=run.status()["state"] != "failed")
+
+
+def main(folder: Path) -> int:
+    """Be the scheduler of the sweep in `folder`; return at once when it has one already."""
+    sweep = Sweep(folder)
+    with locked(folder / "scheduler.lock", wait=False) as mine:
+        if not mine:
+            return 0
+        me = psutil.Process()
+        sweep.update(state="running", pid=me.pid, process_start=me.create_time(), message="", preparing=[], problems={})
+        state = Scheduler(sweep).live()
+        counts = sweep.status()["runs"]
+        sweep.update(state=state, message=", ".join(f"{n} {what}" for what, n in sorted(counts.items())), preparing=[])
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        sys.exit(main(Path(sys.argv[1])))
+    try:
+        member(Sweep(Path(sys.argv[1])), int(sys.argv[2]), sys.argv[3])
+    except ValueError as refused:
+        sys.exit(str(refused))
+    except Exception:
+        sys.exit(traceback.format_exc())
