@@ -11,6 +11,7 @@ from typing import Any
 from lisi_nb import plots
 from lisi_nb.commands.common import Answer, chosen, get_study, say
 from lisi_nb.engine import comparison, devices, estimate
+from lisi_nb.engine import run as runs
 from lisi_nb.engine import sweep as sweeps
 from lisi_nb.engine.sweep import Sweep
 
@@ -42,15 +43,18 @@ def defined(study: ModuleType, options: argparse.Namespace) -> Sweep:
     over = dict(sweeps.values(params, text) for text in options.over)
     if len(over) < len(options.over):
         raise ValueError("A parameter is given twice with --over. Give all its values in one.")
-    sweep = sweeps.define(study, params, over, options.seeds, options.label, options.device)
-    states, ranks = sweep.states(), sweep.definition["ranks"]
-    todo = [study.Params(**p["params"]) for p, s in zip(sweep.points, states, strict=True) if s != "finished"]
-    gpus = sweep.definition["gpus"]
-    device, slots = (f"gpu:{gpus[0]}", len(gpus)) if gpus else (f"cpu:{ranks}", devices.cpu_cores() // ranks)
-    say(f"{sweep.label}: {len(states)} runs, {len(states) - len(todo)} of them finished; {slots} at a time on {device}")
-    if todo and not options.yes:
-        estimate.check([estimate.estimate(study, each, device, exact=False) for each in todo], slots)
-    return sweep
+
+    def check(definition: dict[str, Any]) -> None:
+        gpus, ranks, points = definition["gpus"], definition["ranks"], definition["points"]
+        device, slots = (f"gpu:{gpus[0]}", len(gpus)) if gpus else (f"cpu:{ranks}", devices.cpu_cores() // ranks)
+        made = [runs.by_hash(study.NAME, point["identity"]) for point in points]
+        todo = [p for p, run in zip(points, made, strict=True) if run is None or run.status()["state"] != "finished"]
+        say(f"{len(points)} runs, {len(points) - len(todo)} of them finished; {slots} at a time on {device}")
+        if todo and not options.yes:
+            costs = [estimate.estimate(study, study.Params(**p["params"]), device, exact=False) for p in todo]
+            estimate.check(costs, slots)
+
+    return sweeps.define(study, params, over, options.seeds, options.label, options.device, check)
 
 
 def summary(sweep: Sweep) -> dict[str, Any]:

@@ -134,6 +134,7 @@ def define(
     seeds: int = 1,
     label: str = "",
     device: str = "auto",
+    before: Callable[[dict[str, Any]], None] | None = None,
 ) -> Sweep:
     """Write (or open again) the sweep of `study` over all combinations of the values in `over`, times seeds.
 
@@ -153,6 +154,8 @@ def define(
         As for `lisi_nb.engine.devices.choose`; a sweep that exists keeps its own. ``auto`` and ``cpu`` give
         each run ``cores // runs`` ranks, at least 1: one rank each uses the cores best as soon as there are as many
         runs as cores.
+    before : callable, optional
+        Called with the definition before anything is written; what it raises ends this.
 
     Raises
     ------
@@ -190,6 +193,8 @@ def define(
         "points": points,
     }
     label = runs.check_label(label or f"sweep-{seal.identity(FORMAT, study.NAME, {'points': points}, '')[:8]}")
+    if before:
+        before(definition)
     return _written(paths.runs() / study.NAME / f"{label}.sweep", definition)
 
 

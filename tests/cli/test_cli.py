@@ -1,9 +1,12 @@
 """The command line: exit codes 0, 1, 2; one JSON object on stdout and words on stderr; a real run."""
 
+import io
 import json
 import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lisi_nb import cli
+from lisi_nb.engine import probe, seal
 from lisi_nb.engine import run as runs
+from lisi_nb.engine.probe import Probe, Speed
 from lisi_nb.units import duration
 
 PROGRAM = str(Path(sys.executable).with_name("lisi-nb"))
@@ -106,6 +111,17 @@ def test_a_failed_run_is_exit_code_1(call, empty_data):
         (("run", "interdiffusion", "--set", "interface=112"), "interface='112' is not known"),
         (("run", "interdiffusion", "--label", "../../x"), "label='../../x' is not allowed"),
         (("run", "interdiffusion", "--device", "tpu"), "device='tpu' is not known"),
+        (("run", "interdiffusion", "--device", "cpu:999"), "ranks=999 is outside 1 to"),
+        (("estimate", "interdifusion"), "Did you mean 'interdiffusion'"),
+        (("estimate", "interdiffusion", "--set", "window_ps=900"), "window_ps=900.0 must lie between"),
+        (("sweep", "interdiffusion"), "Nothing is varied"),
+        (("sweep", "interdiffusion", "--over", "bottom=fixed,loose"), "bottom='loose' is not known"),
+        (("sweep", "interdiffusion", "--over", "seed=1,2", "--over", "seed=3"), "given twice with --over"),
+        (("sweep", "interdiffusion", "--over", "seed=1,2", "--label", "a/b"), "label='a/b' is not allowed"),
+        (("sweep", "--pause", "nothing"), "'nothing' is no sweep. Sweeps: none yet"),
+        (("export", "nothing"), "'nothing' is no run"),
+        (("rerun", "nothing"), "'nothing' is no run"),
+        (("clean", "../../*"), "fits nothing"),
         (("reproduce", "interdiffusion", "--seeds", "0"), "--seeds=0 is not allowed"),
         (("show", "nothing"), "'nothing' is no run. Runs: "),
         (("stop", "nothing"), "'nothing' is no run"),
@@ -125,7 +141,10 @@ def test_bad_input_is_exit_code_2(call, empty_data, arguments, message):
     assert not (empty_data / "runs").exists()
 
 
-@pytest.mark.parametrize("arguments", [(), ("fly",), ("run",), ("runs", "--what"), ("potentials", "eat")])
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("fly",), ("run",), ("runs", "--what"), ("potentials", "eat"), ("sweep", "--pause", "a", "--resume", "b")],
+)
 def test_what_argparse_refuses_is_exit_code_2_too(call, arguments):
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")
@@ -157,6 +176,116 @@ def test_runs_show_and_card(call, smoke_run):
     code, out, err = call("potentials", "card", "lisi", "--json")
     assert json.loads(out)["elements"] == ["Li", "Si"]
     assert "trust_eV_A" in err
+
+
+def test_runs_says_where_how_fast_and_with_what(call, smoke_run):
+    _, _, err = call("runs")
+    head, *lines = err.splitlines()
+    assert head.split() == [
+        "study", "label", "state", "done", "steps/s", "time", "left", "device", "potential", "run",
+    ]  # fmt: skip
+    words = next(line for line in lines if smoke_run.id in line).split()
+    assert words[:4] == ["interdiffusion", "smoke", "finished", "100"]
+    assert float(words[5]) > 0
+    assert words[6:] == [f"cpu:{smoke_run.manifest['device']['ranks']}", "lisi", smoke_run.id]
+
+
+def copies(smoke_run, folder, n):
+    """`n` run folders with the files that are read for a list."""
+    for k in range(n):
+        target = folder / "runs" / "interdiffusion" / f"many-{k:08x}"
+        target.mkdir(parents=True)
+        for name in ("status.json", "results.json"):
+            shutil.copyfile(smoke_run.folder / name, target / name)
+        manifest = {key: value for key, value in smoke_run.manifest.items() if key != "identity"}
+        for name in ("manifest.json", seal.COPY):
+            runs.write_json(target / name, manifest)
+
+
+def test_a_thousand_runs_are_listed_in_a_second(call, smoke_run, empty_data):
+    """In processor time, which other programs on the machine do not change; with a manifest that was tampered with."""
+    copies(smoke_run, empty_data, 1000)
+    broken = empty_data / "runs" / "interdiffusion" / "many-00000000" / "manifest.json"
+    broken.write_text(broken.read_text().replace("900.0", "901.0"))
+    times = []
+    for _ in range(3):
+        started = time.process_time()
+        code, _, err = call("runs")
+        times.append(time.process_time() - started)
+    assert code == 0
+    assert len(err.splitlines()) == 1001
+    assert "params.temperature_K.value is 901.0, was 900.0" in err
+    assert min(times) < 1.0, times
+
+
+def test_estimate_and_the_question_before_a_long_run(call, empty_data, monkeypatch):
+    """The paper's scale takes days here: asked for, and refused before anything is made; the speed is a stand-in."""
+    monkeypatch.setattr(
+        probe, "speed", lambda *_: Speed(Probe(200, 0.01, 5.0, 5 * 10**8), Probe(800, 0.04, 5.0, 6 * 10**8))
+    )
+    code, out, err = call("estimate", "interdiffusion", "--scale", "paper", "--device", "cpu:1", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert (answer["n_atoms"], answer["n_steps"]) == (4608, 10_000_000)
+    # 50 us per atom-step; two more members every 2000 steps.
+    assert answer["run_s"] == pytest.approx(5 + 10_000_000 * 4608 * 50e-6 * (1 + 2 / 2000))
+    assert answer["disk_bytes"] == pytest.approx(5001 * 40 * 4608, rel=0.05)
+    assert "wall time 26.7 d" in err
+    assert answer["problems"]
+    paper = ("run", "interdiffusion", "--scale", "paper", "--device", "cpu:1", "--json")
+    code, out, _ = call(*paper)
+    assert code == 2
+    assert "confirm with --yes" in json.loads(out)["error"]
+    code, out, _ = call("sweep", *paper[1:], "--over", "temperature_K=500,600", "--label", "big")
+    assert code == 2
+    assert "confirm with --yes" in json.loads(out)["error"]
+    assert not (empty_data / "runs").exists()
+
+
+def test_export_and_clean(call, smoke_run, empty_data, tmp_path, monkeypatch):
+    kept = empty_data / "runs" / "interdiffusion" / smoke_run.folder.name
+    shutil.copytree(smoke_run.folder, kept, symlinks=True)
+    code, out, _ = call("export", smoke_run.id, "--to", str(tmp_path / "x.tar.gz"), "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["bytes"] == (tmp_path / "x.tar.gz").stat().st_size > 100_000
+    code, out, err = call("clean", "--json")
+    assert (code, json.loads(out)["deleted"]) == (0, [])
+    assert "nothing is deleted" in err
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))  # nobody to ask
+    code, out, _ = call("clean", smoke_run.id, "--json")
+    assert (code, kept.exists()) == (2, True)
+    assert "Nothing was deleted. Confirm" in json.loads(out)["error"]
+    code, out, _ = call("clean", smoke_run.id, "--yes", "--json")
+    assert (code, json.loads(out)["deleted"], kept.exists()) == (0, [smoke_run.id], False)
+
+
+@pytest.mark.slow
+def test_a_sweep_from_start_to_table_and_charts(call, smoke_run, empty_data, tmp_path):
+    brief = ("--scale", "smoke", "--set", "duration_ps=0.04", "--set", "window_ps=0.04")
+    code, out, err = call(
+        "sweep",
+        "interdiffusion",
+        *brief,
+        "--over",
+        "vacuum_A=10,12",
+        "--label",
+        "v",
+        "--charts",
+        str(tmp_path),
+        "--json",
+    )
+    answer = json.loads(out)
+    assert (code, answer["status"], answer["runs"]) == (0, "finished", {"finished": 2})
+    assert [row["vacuum_A"] for row in answer["table"]] == [10.0, 12.0]
+    assert all(set(row["quantities"]["lithiation_length"]) == {"value", "error", "unit"} for row in answer["table"])
+    assert re.search(r"lithiation_length +10\.0 +1 ", err)
+    assert (tmp_path / "v-across.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "v-overlay-1.csv").exists()
+    code, out, _ = call("sweep", "--json")
+    assert (code, [s["sweep"] for s in json.loads(out)]) == (0, ["v"])
+    code, _, err = call("sweep", "--show", "v", "--quantity", "lithiation_length")
+    assert (code, len(err.splitlines())) == (0, 4)
 
 
 def test_no_runs_yet(call, empty_data):

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,9 +63,7 @@ def test_a_full_disk_ends_the_run_and_it_goes_on_when_there_is_space(small_disk,
 def test_a_read_only_data_folder_is_refused_and_still_readable(small_disk, smoke_run, capsys):
     """Nothing can be launched, in words; what is there can be listed and shown."""
     folder = small_disk / "interdiffusion" / smoke_run.folder.name
-    folder.mkdir(parents=True)
-    for name in ("manifest.json", "status.json", "results.json", "log.lammps"):
-        (folder / name).write_bytes((smoke_run.folder / name).read_bytes())
+    shutil.copytree(smoke_run.folder, folder, symlinks=True)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(ValueError, match=r"cannot be written \(Read-only file system\).*LISI_NB_DATA"):
         launch.prepare(interdiffusion, SMOKE.replace(duration_ps=0.1), "x", "cpu:1")
@@ -81,7 +80,7 @@ def test_a_read_only_data_folder_is_refused_and_still_readable(small_disk, smoke
         said = capsys.readouterr().err
         assert ended.value.code == code, said
         assert "Traceback" not in said
-        assert code == 0 or "Read-only file system" in said or "data.lmp" in said
+        assert code == 0 or "Read-only file system" in said
 
 
 @pytest.mark.slow
