@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 
 import pytest
+import synthetic
 
 from lisi_nb import paths, potentials
 from lisi_nb.engine import devices, estimate, probe
@@ -13,7 +14,6 @@ from lisi_nb.engine.execute import run_blocking
 from lisi_nb.engine.lammps import log_file
 from lisi_nb.engine.probe import Probe, Speed
 from lisi_nb.studies import interdiffusion
-from tests import synthetic
 
 SMOKE = interdiffusion.scaled("smoke", "100")
 FITS = Estimate(Device("cpu", "X", 2), 1000, 10_000, 60.0, 0.0, 10**6, 10**8, 10**9, 10**10)
