@@ -1,0 +1,54 @@
+"""Published sets: complete entries, a download read in its own format, a wrong hash and an absent file refused."""
+
+import re
+
+import numpy as np
+import pytest
+from ase.io import read
+
+from lisi_nb import paths
+from lisi_nb.training.dataset import write_deepmd
+from lisi_nb.training.intake import FORMATS
+from lisi_nb.training.published_sets import hash_of, published_set, published_sets
+
+
+def test_every_entry_names_format_elements_place_terms_and_paper():
+    for name, entry in published_sets().items():
+        assert entry.name == name
+        assert entry.format in FORMATS
+        assert {"Li"} <= set(entry.elements)
+        assert entry.holds
+        assert entry.where
+        assert entry.licence
+        assert re.fullmatch(r"10\.\d{4,9}/\S+", entry.doi)
+        assert re.fullmatch(r"([0-9a-f]{64})?", entry.sha256)
+
+
+@pytest.fixture
+def download(tmp_path):
+    """What a download of the interdiffusion set looks like, made of frames of ours."""
+    frames = read(paths.DATA / "training" / "lisi" / "round1.extxyz", index=":3", format="extxyz")
+    write_deepmd(frames, tmp_path / "set")
+    return tmp_path / "set", frames
+
+
+def test_a_download_is_read_in_its_own_format_and_carries_its_citation(download):
+    folder, frames = download
+    found = published_set("li-si-pbe", folder, hash_of(folder))
+    energies = sorted(a.get_potential_energy() for a in found)
+    assert energies == pytest.approx(sorted(a.get_potential_energy() for a in frames))
+    assert all("10.1038/s41524-024-01327-1" in a.info["citation"] for a in found)
+    assert all(a.info["settings"] == "li-si-pbe" for a in found)
+
+
+def test_absent_changed_and_unknown(download, tmp_path):
+    folder, _ = download
+    with pytest.raises(FileNotFoundError, match=r"Get sei-mtp from GitHub gitliwq.*cite doi:10\.1039"):
+        published_set("sei-mtp", tmp_path / "none")
+    before = hash_of(folder)
+    file = next(folder.rglob("energy.npy"))
+    np.save(file, np.load(file) + 1e-3)
+    with pytest.raises(ValueError, match=rf"but {before[:16]}\.\.\. was expected"):
+        published_set("li-si-pbe", folder, before)
+    with pytest.raises(ValueError, match="Did you mean 'sei-mtp'"):
+        published_set("sei-mpt", folder)
