@@ -117,11 +117,13 @@ def test_killed_twenty_times_at_random_moments(empty_data, monkeypatch):
     module = importlib.import_module("lisi_nb.studies.interdiffusion.build")
     monkeypatch.setattr(module, "RESTART_EVERY", 50)
     moments = random.Random(7)
-    run = launch.prepare(interdiffusion, SMOKE.replace(duration_ps=3.0), "killed", "cpu")
+    run = launch.prepare(interdiffusion, SMOKE.replace(duration_ps=6.0), "killed", "cpu")
     launch.start(run)
     reached = []
     for kill in range(20):
-        time.sleep(moments.uniform(1.0, 6.0))
+        if kill % 2:  # half of the moments lie in the MD, however long LAMMPS takes to start here
+            until_step(run, run.status()["step"] + 60)
+        time.sleep(moments.uniform(0.0, 1.0) if kill % 2 else moments.uniform(1.0, 6.0))
         status = run.status()
         if status["state"] in ENDED:
             break
@@ -137,5 +139,5 @@ def test_killed_twenty_times_at_random_moments(empty_data, monkeypatch):
     launch.wait(run)
     assert len(reached) == 20
     assert run.n_parts > 2
-    on_one_axis(run, 1500, 10, 10)
+    on_one_axis(run, 3000, 10, 10)
     assert (np.abs(run.thermo()["Temp"][50:] - 900) < 250).all()
