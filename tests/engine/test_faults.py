@@ -1,5 +1,6 @@
 """What goes wrong around a run: full and read-only disks, a LAMMPS that does not answer, two launches at once."""
 
+import contextlib
 import importlib
 import os
 import shutil
@@ -114,9 +115,10 @@ def test_a_lammps_that_does_not_answer_is_killed(empty_data, monkeypatch):
         while run.status()["step"] < 20:
             time.sleep(0.2)
         for process in psutil.Process().children(recursive=True):
-            if process.cwd() == str(run.folder.resolve()):
-                process.send_signal(signal.SIGSTOP)
-                frozen.append(process)
+            with contextlib.suppress(psutil.Error):  # other tests' processes may be ending
+                if process.cwd() == str(run.folder.resolve()):
+                    process.send_signal(signal.SIGSTOP)
+                    frozen.append(process)
         run.request_stop()
 
     helper = threading.Thread(target=freeze)
