@@ -64,6 +64,7 @@ def make_run(
         "format": runs.FORMAT,
         "study": study,
         "params": params.described(),
+        "potential": {"name": "lisi", "members": []},
         "structure": {"n_atoms": n_atoms, "report": "synthetic"},
     }
     run = runs.create(where, manifest, target=1)

@@ -95,6 +95,8 @@ def export(run: Run, target: Path | None = None, trajectory: bool = False) -> Pa
     launch.restore_models(run)
     files = _files(run, trajectory)
     texts = _texts(run, status, trajectory)
+    for name in [name for name in files if name.startswith("log")]:  # LAMMPS names where its plugin lies
+        texts[name] = files.pop(name).read_text(errors="replace").replace(str(paths.PROJECT), "lisi_nb")
     card = potentials.get(manifest["potential"]["name"])
     if card.card["members"] == manifest["potential"]["members"]:
         files["potential/card.json"] = card.folder / "card.json"
