@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from lisi_nb import paths
+from lisi_nb.engine import seal
 from lisi_nb.engine.run import Run
 from lisi_nb.studies import interdiffusion
 from lisi_nb.units import Measured
@@ -23,7 +24,9 @@ def three(smoke_run, tmp_path, monkeypatch):
     second = shutil.copytree(smoke_run.folder, where / "hot-00000001")
     manifest = json.loads((second / "manifest.json").read_text())
     manifest["params"]["temperature_K"]["value"] = 1200.0
-    (second / "manifest.json").write_text(json.dumps(manifest))
+    manifest["identity"] = seal.identity_of(manifest)
+    for name in ("manifest.json", seal.COPY):
+        (second / name).write_text(json.dumps(manifest))
     results = json.loads((second / "results.json").read_text())
     results["quantities"]["left_front_displacement"]["value"] += 50.0
     (second / "results.json").write_text(json.dumps(results))
