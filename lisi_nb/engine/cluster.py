@@ -15,9 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lisi_nb.engine import cluster_profiles
-from lisi_nb.engine import run as runs
-from lisi_nb.engine.lammps import STOP_REQUEST
+from lisi_nb.engine import cluster_profiles, launch
 from lisi_nb.engine.run import ENDED, Run, scheduled, write_json
 from lisi_nb.engine.scheduler import Answer, Refused, Scheduled, Unreachable
 from lisi_nb.errors import RunFailed
@@ -49,7 +47,7 @@ def submit(run: Run, profile: str, again: bool = False, resume: bool = False) ->
         The scheduler did not take the job, in its words; the run is as it was.
     """
     chosen = cluster_profiles.get(profile)
-    restart = _ready(run, again, resume)
+    restart = launch.claim(run, again, resume)
     if restart is None:
         return run
     before = run.recorded()
@@ -85,26 +83,6 @@ def submit(run: Run, profile: str, again: bool = False, resume: bool = False) ->
     if run.recorded()["state"] == "queued":  # else its worker, which knows its own job, has written it
         run.update(scheduler=scheduler | {"job_id": job_id})
     return run
-
-
-def _ready(run: Run, again: bool, resume: bool) -> str | None:
-    """Make the folder ready for a worker: name of the restart file to go on from, '' from step 0, ``None`` for no."""
-    state, restart = run.status()["state"], None
-    if (again or resume) and state in ("failed", "stopped", "interrupted"):
-        restart = run.restart_file() if resume and state != "failed" else None
-        if restart is None:
-            runs.set_aside(run)
-        else:
-            (run.folder / STOP_REQUEST).unlink(missing_ok=True)
-            (run.folder / "worker.log").rename(run.folder / f"worker.{run.n_parts}.log")
-        state = "prepared"
-    if state != "prepared":
-        return None
-    try:
-        (run.folder / "worker.log").open("x").close()
-    except FileExistsError:  # another process is starting it at this moment
-        return None
-    return restart.name if restart else ""
 
 
 def _notes(run: Run, name: str) -> Path:

@@ -20,7 +20,7 @@ from lisi_nb import paths, potentials
 from lisi_nb.engine import devices, execute, versions
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.lammps import STOP_REQUEST
-from lisi_nb.engine.run import ENDED, FORMAT, Run
+from lisi_nb.engine.run import ENDED, FORMAT, QUEUE_PATIENCE_S, Run
 from lisi_nb.errors import RunFailed
 from lisi_nb.params import Params
 from lisi_nb.potentials.compressed import sha256
@@ -159,32 +159,18 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
         Go on from its last restart file to its original target, on one time axis. A run that has no restart file yet,
         and a failed one, start over.
     """
-    state, restart = run.status()["state"], None
-    if (again or resume) and state in ("failed", "stopped", "interrupted"):
-        end_leftovers(run)
-        restart = run.restart_file() if resume and state != "failed" else None
-        if restart is None:
-            runs.set_aside(run)
-        else:
-            (run.folder / STOP_REQUEST).unlink(missing_ok=True)
-            (run.folder / "worker.log").rename(run.folder / f"worker.{run.n_parts}.log")
-        state = "prepared"
-    if state != "prepared":
-        return run
-    restore_models(Run(run.folder))  # read anew: a changed manifest is refused here, not in the worker
-    try:
-        log = (run.folder / "worker.log").open("x")
-    except FileExistsError:  # another process is starting it at this moment
+    restart = claim(run, again, resume)
+    if restart is None:
         return run
     run.update(state="queued", queued=time.time())
-    with log:
+    with (run.folder / "worker.log").open("w") as log:
         subprocess.Popen(
             [
                 sys.executable,
                 "-m",
                 "lisi_nb.engine.worker",
                 str(run.folder.resolve()),
-                *([restart.name] if restart else []),
+                *([restart] if restart else []),
             ],
             cwd=paths.PROJECT,
             stdin=subprocess.DEVNULL,
@@ -193,6 +179,43 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
             start_new_session=True,
         )
     return run
+
+
+def claim(run: Run, again: bool, resume: bool) -> str | None:
+    """Make the folder ready for a worker, as the only one who does: the one gate of this machine and of clusters.
+
+    Returns
+    -------
+    str or None
+        The restart file to go on from, ``""`` for step 0, or ``None`` when it is to be left alone (see `start`).
+
+    Raises
+    ------
+    ValueError
+        The manifest was changed after the run was made.
+    """
+    state, restart = run.status()["state"], None
+    if (again or resume) and state in ("failed", "stopped", "interrupted"):
+        end_leftovers(run)
+        restart = run.restart_file() if resume and state != "failed" else None
+        if restart is None:
+            runs.set_aside(run)
+        else:
+            (run.folder / STOP_REQUEST).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # a scheduler refused it after the last part
+                (run.folder / "worker.log").rename(run.folder / f"worker.{run.n_parts}.log")
+        state = "prepared"
+    if state != "prepared":
+        return None
+    restore_models(Run(run.folder))  # read anew: a changed manifest is refused here, not in the worker
+    log = run.folder / "worker.log"
+    if log.exists() and time.time() - log.stat().st_mtime > QUEUE_PATIENCE_S:
+        log.unlink(missing_ok=True)  # whoever claimed it died before it could say "queued"
+    try:
+        log.open("x").close()
+    except FileExistsError:  # another process is starting it at this moment
+        return None
+    return restart.name if restart else ""
 
 
 def end_leftovers(run: Run) -> None:

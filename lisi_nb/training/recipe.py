@@ -45,11 +45,6 @@ LABELS = paths.DATA / "training" / NAME
 AB_INITIO, AB_INITIO_ROUND = "gpaw", 5
 SMALL_ATOMS, MAX_ATOMS = 32, 64  # of a melt, and of any frame for ab initio labels, whose cost grows with their cube
 PER_SYSTEM = 7
-LABELS = paths.DATA / "training" / NAME
-
-AB_INITIO, AB_INITIO_ROUND = "gpaw", 5
-SMALL_ATOMS, MAX_ATOMS = 32, 64  # of a melt, and of any frame for ab initio labels, whose cost grows with their cube
-PER_SYSTEM = 7
 # Systems whose ab initio frames are never trained on; their teacher's frames are not either.
 HELD_OUT = (
     "crystal/Li13Si4",

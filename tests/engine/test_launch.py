@@ -110,6 +110,8 @@ def test_two_processes_prepare_one_run(empty_data):
     assert launch.start(run).status()["state"] == "prepared"
     with pytest.raises(RunFailed, match="never started"):
         launch.wait(run)
+    os.utime(run.folder / "worker.log", (0, 0))  # but who began long ago and never went on has died
+    assert launch.claim(run, again=False, resume=False) == ""
 
 
 def test_bad_inputs_write_nothing(empty_data):
@@ -142,6 +144,10 @@ def test_stop_keeps_everything(long_run):
     # Without `again` it stays; what was measured so far can be analysed.
     assert launch.start(long_run).status()["state"] == "stopped"
     assert len(interdiffusion.analyse([long_run]).series[0].bulk_si) >= 2
+    # A scheduler that refuses to resume it takes nothing away: it can be asked again.
+    for _ in range(2):
+        assert launch.claim(long_run, again=False, resume=True) == long_run.restart_file().name
+        (long_run.folder / "worker.log").unlink()
 
 
 def test_kill_9_of_everything_reads_interrupted(long_run):
