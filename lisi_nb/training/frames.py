@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from ase import Atoms
+from ase.build import cut
 
 from lisi_nb.structures.crystals import NAMES, crystal
 from lisi_nb.structures.interfaces import FACETS, interface, silicon_slab
@@ -72,6 +73,31 @@ def dimers() -> Iterator[Atoms]:
     for pair in ("Li2", "LiSi", "Si2"):
         for distance_A in (1.2, 1.5, 1.8, 2.1, 2.4, 2.8, 3.3, 4.0, 5.0):
             yield Atoms(pair, positions=[(0, 0, 0), (distance_A, 0, 0)], cell=[14] * 3, pbc=True)
+
+
+def small_crystals(seed: int = 0) -> list[Atoms]:
+    """The crystals, and silicon with a vacancy, in cells of at most 38 atoms: as they are, then strained and rattled.
+
+    For ab initio labels. Li12Si7 and Li7Si3 have no cell that small.
+    """
+    rng = np.random.default_rng(seed)
+    body_centred = {"a": (-0.5, 0.5, 0.5), "b": (0.5, -0.5, 0.5), "c": (0.5, 0.5, -0.5)}
+    cells = {
+        "Li": crystal("Li") * (3, 3, 2),
+        "Li_fcc": crystal("Li_fcc") * (2, 2, 2),
+        "Si": crystal("Si") * (2, 2, 1),
+        "Si_vacancy": crystal("Si") * (2, 2, 1),
+        "LiSi": crystal("LiSi"),
+        "Li13Si4": crystal("Li13Si4"),
+        "Li15Si4": cut(crystal("Li15Si4"), **body_centred),
+    }
+    del cells["Si_vacancy"][0]
+    frames = []
+    for name, cell in cells.items():
+        moved = [strained_rattled(cell, rng, rng.uniform(0.05, 0.25), v) for v in (0.88, 0.94, 0.98, 1.0, 1.03, 1.08)]
+        info = {"system": f"crystal/{name}", "round": 0}
+        frames += [Atoms(a.symbols, positions=a.positions, cell=a.cell, pbc=True, info=info) for a in (cell, *moved)]
+    return frames
 
 
 def initial_frames(seed: int = 0) -> list[Atoms]:

@@ -27,7 +27,7 @@ from lisi_nb.training.choose import diverse
 from lisi_nb.training.curve import learning_curve
 from lisi_nb.training.dataset import split, usable, write_deepmd
 from lisi_nb.training.explore import explore
-from lisi_nb.training.frames import initial_frames
+from lisi_nb.training.frames import initial_frames, small_crystals
 from lisi_nb.training.label import read_frames
 from lisi_nb.training.publish import publish
 from lisi_nb.training.train import reference_python, train_member
@@ -43,13 +43,15 @@ SAY_EVERY_S = 30.0
 LABELS = paths.DATA / "training" / NAME
 
 AB_INITIO, AB_INITIO_ROUND = "gpaw", 5
-SMALL_ATOMS, MAX_ATOMS = 32, 64  # of a melt, and of any frame for ab initio labels, whose cost grows with their cube
-PER_SYSTEM = 7
+SMALL_ATOMS, MAX_ATOMS = 32, 48  # of a melt, and of any frame for ab initio labels, whose cost grows with their cube
+PER_SYSTEM = 8
 # Systems whose ab initio frames are never trained on; their teacher's frames are not either.
 HELD_OUT = (
     "crystal/Li13Si4",
     "interface/110",
-    "interface/111/vacuum",
+    "interface/100/vacuum",
+    "crystal/Si_vacancy",
+    "melt/x=0.6",
     "melt/x=1.5",
     "melt/x=3",
     "surface/Li110",
@@ -145,7 +147,7 @@ def ab_initio_frames(work: Path) -> Path:
     target = LABELS / f"{AB_INITIO}.frames.extxyz"
     if not target.exists():
         models = potentials.get(NAME).models()
-        built = [a for a in initial_frames() if a.info["system"].startswith(("crystal", "surface"))]
+        built = [*small_crystals(), *(a for a in initial_frames() if a.info["system"].startswith("surface"))]
         moved = explore(work / "small", models, AB_INITIO_ROUND, EXPLORE_STEPS, 12, low_eV_A=0.0, n_atoms=SMALL_ATOMS)
         chosen = diverse([*built, *moved], potentials.get(NAME).members()[0], PER_SYSTEM, MAX_ATOMS)
         write(target, chosen, format="extxyz")
