@@ -71,24 +71,32 @@ def environment(device: Device) -> dict[str, str]:
     }
 
 
-def write_data(atoms: Atoms, path: Path) -> None:
-    """Write a LAMMPS data file with the types in the order of `TYPES`."""
+def write_data(atoms: Atoms, path: Path, velocities: bool = False) -> None:
+    """Write a LAMMPS data file with the types in the order of `TYPES`, with the atoms' velocities if wanted."""
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(TYPES))
     if unknown:
         raise ValueError(f"The structure contains {unknown}; the types here are {TYPES}.")
     plain = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
     if not np.allclose(plain.cell.array, np.diag(plain.cell.lengths()), atol=1e-6):
         raise ValueError(f"The cell is not orthogonal along x, y, z: {plain.cell.array.round(3).tolist()} A.")
-    write_lammps_data(path, plain, specorder=list(TYPES), atom_style="atomic", masses=True)
+    if velocities:
+        plain.set_velocities(atoms.get_velocities())
+    write_lammps_data(
+        path, plain, specorder=list(TYPES), atom_style="atomic", masses=True, velocities=velocities, units="metal"
+    )
+
+
+def read_structure(path: Path) -> Atoms:
+    """Structure of a LAMMPS data file, wrapped, atoms in their original order, with velocities if it has them."""
+    numbers = {k: Atoms(symbol).numbers[0] for k, symbol in enumerate(TYPES, start=1)}
+    atoms = read(path, format="lammps-data", atom_style="atomic", Z_of_type=numbers, sort_by_id=True)
+    assert isinstance(atoms, Atoms)
+    return atoms
 
 
 def read_final(folder: Path) -> Atoms:
-    """Last structure of a run, wrapped, with the atoms in their original order."""
-    symbols = {1: "Li", 2: "Si"}
-    numbers = {k: Atoms(v).numbers[0] for k, v in symbols.items()}
-    atoms = read(folder / FINAL_DATA, format="lammps-data", atom_style="atomic", Z_of_type=numbers, sort_by_id=True)
-    assert isinstance(atoms, Atoms)
-    return atoms
+    """Last structure of a segment (see `read_structure`)."""
+    return read_structure(folder / FINAL_DATA)
 
 
 def failure(folder: Path, code: int, part: int = 0) -> str:
@@ -103,24 +111,35 @@ def failure(folder: Path, code: int, part: int = 0) -> str:
     return f"{said}\nWhat to do: {remedy}\nLast lines:\n  " + "\n  ".join(tail)
 
 
-def prepare(folder: Path, atoms: Atoms, segment: Segment, models: list[Path]) -> None:
-    """Write what LAMMPS reads: data file, input (and the one to resume with), links to the models."""
-    from lisi_nb.structures.interfaces import BOTTOM_TAG
-
-    folder.mkdir(parents=True, exist_ok=True)
+def link_models(folder: Path, models: list[Path]) -> list[str]:
+    """Link the models into ``potential/`` of `folder`; return the names by which LAMMPS reads them."""
     links = folder / "potential"
-    links.mkdir(exist_ok=True)
+    links.mkdir(parents=True, exist_ok=True)
     names = []
     for k, model in enumerate(models):
         link = links / f"member{k}{model.suffix}"
         link.unlink(missing_ok=True)  # an earlier use of this folder may have left another model's
         link.symlink_to(os.path.relpath(model, links))
         names.append(f"potential/{link.name}")
-    write_data(atoms, folder / DATA_FILE)
+    return names
+
+
+def prepare(folder: Path, atoms: Atoms, segment: Segment, models: list[Path]) -> None:
+    """Write what LAMMPS reads: data file, input (and the one to resume with), links to the models."""
+    from lisi_nb.structures.interfaces import BOTTOM_TAG
+
+    names = link_models(folder, models)
+    write_data(atoms, folder / DATA_FILE, segment.keep_velocities)
     bottom = [int(i) + 1 for i in np.flatnonzero(atoms.get_tags() == BOTTOM_TAG)]
     (folder / INPUT).write_text(input_text(segment, names, bottom))
     if segment.restart_every:
         (folder / RESUME_INPUT).write_text(resume_text(segment, names, bottom))
+
+
+def prepare_start(folder: Path, atoms: Atoms, models: list[Path]) -> None:
+    """Write what a chain starts from: the structure and links to the models."""
+    link_models(folder, models)
+    write_data(atoms, folder / DATA_FILE)
 
 
 def run_blocking(

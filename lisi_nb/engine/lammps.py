@@ -38,12 +38,16 @@ TRAJECTORY, DEVIATION = trajectory_file(), deviation_file()
 
 @dataclass(frozen=True)
 class Stage:
-    """One stretch of MD: `n_steps` from `start_K` to `stop_K`; with `pressure_bar`, the cell relaxes in z."""
+    """One stretch of MD: `n_steps` from `start_K` to `stop_K`; with `pressure_bar`, the cell relaxes.
+
+    `relax` says how: ``"z"`` alone, or ``"iso"``, all edges by the same factor.
+    """
 
     n_steps: int
     start_K: float
     stop_K: float
     pressure_bar: float | None = None
+    relax: str = "z"
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class Segment:
         Time step, and thermostat relaxation time (Nose-Hoover).
     seed : int
         Seed of the initial velocities.
+    keep_velocities : bool
+        Start with the velocities of the structure instead of new ones: the next segment of a chain goes on where the
+        last one ended, up to the state of the thermostat.
     dump_every, thermo_every, deviation_every, restart_every : int
         Steps between frames, thermo lines, ensemble deviations and restart files; 0 writes none.
     bottom : str
@@ -77,11 +84,14 @@ class Segment:
     bottom: str = "free"
     tether_eV_A2: float = 2.0
     walls: bool = False
+    keep_velocities: bool = False
 
     def __post_init__(self) -> None:
         check_choice("bottom", self.bottom, BOTTOM_MODES)
         check_range("timestep_fs", self.timestep_fs, 0.05, 5.0, "fs")
         check_range("seed", self.seed, 1, 900_000_000)
+        for stage in self.stages:
+            check_choice("relax", stage.relax, ("z", "iso"))
 
     @property
     def n_steps(self) -> int:
@@ -112,7 +122,7 @@ def output(segment: Segment, part: int | str = 0) -> str:
     """Thermo lines (flushed, so that a reader can follow), binary trajectory sorted by atom, restart files in turn."""
     lines = [
         f"thermo {segment.thermo_every}",
-        "thermo_style custom step temp pe ke etotal press pzz lz cpu",
+        "thermo_style custom step atoms temp pe ke etotal press pzz lz vol cpu",
         "compute mobile_T mobile temp",
         "thermo_modify temp mobile_T flush yes lost error",
     ]
@@ -146,7 +156,9 @@ def hold(segment: Segment, bottom_ids: list[int]) -> str:
 
 
 def velocities(segment: Segment) -> str:
-    """Gaussian velocities at the first temperature, without net momentum."""
+    """Gaussian velocities at the first temperature, without net momentum; none where the structure brings its own."""
+    if segment.keep_velocities:
+        return ""
     return f"velocity mobile create {segment.stages[0].start_K} {segment.seed} mom yes rot no dist gaussian\n"
 
 
@@ -168,7 +180,7 @@ def stages(segment: Segment) -> str:
         if stage.pressure_bar is None:
             ensemble = "nvt " + ensemble
         else:
-            ensemble = f"npt {ensemble} z {stage.pressure_bar:g} {stage.pressure_bar:g} 0.5"
+            ensemble = f"npt {ensemble} {stage.relax} {stage.pressure_bar:g} {stage.pressure_bar:g} 0.5"
         commands = [f"fix integrate mobile {ensemble}", f"run {last} upto start {first} stop {last}", "unfix integrate"]
         if segment.bottom == "free":
             commands = ["fix drift mobile momentum 100 linear 1 1 1", *commands, "unfix drift"]

@@ -17,7 +17,7 @@ from types import ModuleType
 import psutil
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine import devices, execute, versions
+from lisi_nb.engine import chain, devices, execute, versions
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.lammps import STOP_REQUEST
 from lisi_nb.engine.run import ENDED, FORMAT, QUEUE_PATIENCE_S, Run
@@ -41,7 +41,8 @@ def prepare(
     Parameters
     ----------
     study : module
-        Has ``NAME``, ``build(params, progress)`` and ``plan(params, history)``.
+        Has ``NAME``, ``build(params, progress)`` and ``plan(params, history)``. A plan that gives a
+        `lisi_nb.engine.chain.Step` makes a chain; its study has ``expected_steps(params)`` too.
     params : Params
         Every input, seed and potential included.
     label : str
@@ -69,12 +70,17 @@ def prepare(
     where = devices.choose(device)
     atoms = study.build(params, progress)
     potential.check(set(atoms.get_chemical_symbols()), potential.card["validity"]["temperature_K"][0])
-    segment = study.plan(params, ())
+    first = study.plan(params, ())
+    several = isinstance(first, chain.Step)
     folder = paths.runs() / study.NAME / f"{label}-{digest[:8]}"
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        execute.prepare(draft, atoms, segment, models)
+        if several:
+            execute.prepare_start(draft, atoms, models)
+        else:
+            execute.prepare(draft, atoms, first, models)
+        n_steps = study.expected_steps(params) if several else first.n_steps
         manifest = {
             "format": FORMAT,
             "study": study.NAME,
@@ -91,14 +97,15 @@ def prepare(
                 "report": str(atoms.info.get("report", "")),
                 "warnings": list(atoms.info.get("warnings", [])),
             },
-            "seed": segment.seed,
-            "n_steps": segment.n_steps,
-            "timestep_fs": segment.timestep_fs,
+            **({"chain": True} if several else {}),
+            "seed": params.seed,  # type: ignore[attr-defined]
+            "n_steps": n_steps,
+            "timestep_fs": params.timestep_fs,  # type: ignore[attr-defined]
             "device": dataclasses.asdict(where),
             "command": [Path(word).name if "/" in word else word for word in execute.command(where)],
             "versions": versions.installed(),
         }
-        runs.create(draft, manifest, segment.n_steps)
+        runs.create(draft, manifest, n_steps)
         draft.rename(folder)
     except OSError:
         if (existing := runs.by_hash(study.NAME, digest)) is None:  # else another process prepared it meanwhile
@@ -197,7 +204,7 @@ def claim(run: Run, again: bool, resume: bool) -> str | None:
     state, restart = run.status()["state"], None
     if (again or resume) and state in ("failed", "stopped", "interrupted"):
         end_leftovers(run)
-        restart = run.restart_file() if resume and state != "failed" else None
+        restart = run.resumable() if resume and state != "failed" else None
         if restart is None:
             runs.set_aside(run)
         else:

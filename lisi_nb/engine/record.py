@@ -6,7 +6,6 @@ import fnmatch
 import hashlib
 import io
 import os
-import shlex
 import shutil
 import tarfile
 import time
@@ -17,8 +16,9 @@ from pathlib import Path
 from lisi_nb import paths, potentials
 from lisi_nb.engine import launch
 from lisi_nb.engine import run as runs
-from lisi_nb.engine.lammps import DATA_FILE, INPUT, RESUME_INPUT, deviation_file, log_file, trajectory_file
-from lisi_nb.engine.run import ENDED, Run
+from lisi_nb.engine.lammps import DATA_FILE, FINAL_DATA, INPUT, RESUME_INPUT, deviation_file, log_file, trajectory_file
+from lisi_nb.engine.output import Output
+from lisi_nb.engine.run import ENDED, SEGMENTS, Run
 from lisi_nb.potentials.compressed import sha256
 
 RERUN = """#!/bin/sh
@@ -30,15 +30,18 @@ cd "$(dirname "$0")"
 sha256sum --check --quiet SHA256SUMS
 LMP="${{LMP:-lmp}}" RANKS="${{RANKS:-{ranks}}}" MPIEXEC="${{MPIEXEC:-mpiexec}}"
 export OMP_NUM_THREADS=1 DP_INTRA_OP_PARALLELISM_THREADS=1 DP_INTER_OP_PARALLELISM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=3
-mkdir rerun
-cp -r {inputs} potential rerun/
-cd rerun
-if [ "$RANKS" -gt 1 ]; then
-    "$MPIEXEC" -n "$RANKS" "$LMP" -in {input} -log {log} -screen none
-else
-    "$LMP" -in {input} -log {log} -screen none
-fi
-echo "done: compare rerun/{log} with {log}"
+for segment in {segments}; do
+    mkdir -p "rerun/$segment"
+    cp -r "$segment/{input}" "$segment/{data}" potential "rerun/$segment/"
+    cd "rerun/$segment"
+    if [ "$RANKS" -gt 1 ]; then
+        "$MPIEXEC" -n "$RANKS" "$LMP" -in {input} -log {log} -screen none
+    else
+        "$LMP" -in {input} -log {log} -screen none
+    fi
+    cd - > /dev/null
+    echo "done: compare rerun/$segment/{log} with $segment/{log}"
+done
 """
 
 README = """{id}: {formula}, {n_atoms} atoms, {n_steps} steps of {timestep_fs} fs
@@ -57,10 +60,14 @@ drifts away as every chaotic system does, and its averages agree within their er
 
 def _files(run: Run, trajectory: bool) -> dict[str, Path]:
     """Archive name -> file: inputs, models, what was written and measured."""
-    parts = range(run.n_parts)
-    names = ["manifest.json", "status.json", INPUT, RESUME_INPUT, DATA_FILE, "results.json", "final.data"]
-    names += [file(part) for part in parts for file in (log_file, deviation_file)]
-    names += [trajectory_file(part) for part in parts] if trajectory else []
+    names = ["manifest.json", "status.json", "results.json", f"{SEGMENTS}/stop.json"]
+    outputs: list[Output] = [run, *run.segments]
+    for output in outputs:
+        parts = range(output.n_parts)
+        inside = [INPUT, RESUME_INPUT, DATA_FILE, FINAL_DATA, "step.json", "numbers.json"]
+        inside += [file(part) for part in parts for file in (log_file, deviation_file)]
+        inside += [trajectory_file(part) for part in parts] if trajectory else []
+        names += [str((output.folder / name).relative_to(run.folder)) for name in inside]
     found = {name: run.folder / name for name in names if (run.folder / name).exists()}
     models = sorted((run.folder / "potential").iterdir())
     return found | {f"potential/{model.name}": model for model in models}
@@ -95,7 +102,7 @@ def export(run: Run, target: Path | None = None, trajectory: bool = False) -> Pa
     launch.restore_models(run)
     files = _files(run, trajectory)
     texts = _texts(run, status, trajectory)
-    for name in [name for name in files if name.startswith("log")]:  # LAMMPS names where its plugin lies
+    for name in [name for name in files if Path(name).name.startswith("log")]:  # LAMMPS names where its plugin lies
         texts[name] = files.pop(name).read_text(errors="replace").replace(str(paths.PROJECT), "lisi_nb")
     card = potentials.get(manifest["potential"]["name"])
     if card.card["members"] == manifest["potential"]["members"]:
@@ -120,6 +127,12 @@ def export(run: Run, target: Path | None = None, trajectory: bool = False) -> Pa
     return target
 
 
+def _dynamics(run: Run) -> list[str]:
+    """Folders, as seen from the run's, in which LAMMPS ran: its own, or those of a chain's segments."""
+    outputs: list[Output] = [*run.segments] or [run]
+    return [str(o.folder.relative_to(run.folder)) for o in outputs if (o.folder / INPUT).exists()]
+
+
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     """Nobody's user and group, ordinary permissions."""
     entry.uid = entry.gid = 0
@@ -134,8 +147,9 @@ def _texts(run: Run, status: dict, trajectory: bool) -> dict[str, str]:
     kind = "gpu,cu12,lmp" if manifest["device"]["kind"] == "gpu" else "cpu,lmp"
     script = RERUN.format(
         ranks=manifest["device"]["ranks"],
-        inputs=" ".join(shlex.quote(name) for name in (INPUT, DATA_FILE)),
+        segments=" ".join(_dynamics(run)),
         input=INPUT,
+        data=DATA_FILE,
         log=log_file(),
     )
     readme = README.format(

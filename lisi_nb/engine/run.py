@@ -2,18 +2,20 @@
 
 ``manifest.json`` (inputs, immutable) · ``status.json`` (what happens) · ``in.lmp`` ``data.lmp`` (what LAMMPS
 read) · ``log.lammps`` ``traj.0.bin`` ``model_devi.out`` (what it wrote) · ``restart.a`` ``restart.b`` (in turn) ·
-``results.json``. Each resumption adds a part: ``log.1.lammps`` ``traj.1.bin`` ``model_devi.1.out``.
+``results.json``. Each resumption adds a part (`lisi_nb.engine.output`). In a chain each segment has such an output in
+``segments/NNN-name/`` (`lisi_nb.engine.chain`).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,18 +24,11 @@ import psutil
 
 from lisi_nb import paths
 from lisi_nb.engine import parse, seal
-from lisi_nb.engine.lammps import (
-    DATA_FILE,
-    INPUT,
-    RESTARTS,
-    RESUME_INPUT,
-    STOP_REQUEST,
-    deviation_file,
-    log_file,
-    trajectory_file,
-)
+from lisi_nb.engine.lammps import DATA_FILE, INPUT, RESUME_INPUT, STOP_REQUEST
+from lisi_nb.engine.output import Output
 
 FORMAT = 1
+SEGMENTS = "segments"  # folder of a chain's segments
 STATES = ("prepared", "queued", "running", "finished", "failed", "stopped", "interrupted")
 ENDED = ("finished", "failed", "stopped", "interrupted")
 QUEUE_PATIENCE_S = 60.0  # a local worker is up within seconds
@@ -64,10 +59,28 @@ def check_label(label: str) -> str:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run, by its folder. Reading never changes anything."""
+class Segment(Output):
+    """One segment of a chain: its output, and the decision that began it."""
 
-    folder: Path
+    @cached_property
+    def decision(self) -> dict[str, Any]:
+        """Number, name and kind of the segment, first step and number of steps, why it came, and the numbers."""
+        return json.loads((self.folder / "step.json").read_text())
+
+    @property
+    def first_step(self) -> int:
+        """Steps of the chain before this segment."""
+        return int(self.decision["first_step"])
+
+    @property
+    def ended(self) -> bool:
+        """Whether it came to its end."""
+        return (self.folder / "ended.json").exists()
+
+
+@dataclass(frozen=True)
+class Run(Output):
+    """One run, by its folder. Reading never changes anything."""
 
     def __str__(self) -> str:
         status = self.status()
@@ -140,54 +153,41 @@ class Run:
         write_json(path, current | changes)
 
     @property
-    def n_parts(self) -> int:
-        """Parts so far: 1, and one more for each resumption."""
-        n = 1
-        while (self.folder / log_file(n)).exists():
-            n += 1
-        return n
+    def segments(self) -> list[Segment]:
+        """The segments of a chain so far; empty for a run of one segment, whose output is its own."""
+        return [Segment(file.parent) for file in sorted((self.folder / SEGMENTS).glob("*/step.json"))]
 
     @property
     def trajectories(self) -> list[Path]:
-        """Binary trajectories of the parts that have one, in order of time."""
-        files = (self.folder / trajectory_file(part) for part in range(self.n_parts))
-        return [file for file in files if file.exists()]
-
-    @property
-    def n_frames(self) -> int:
-        """Whole frames written so far."""
-        return sum(parse.count_frames(file) for file in self.trajectories)
+        """Binary trajectories, in order of time."""
+        segments = self.segments
+        return [file for s in segments for file in s.trajectories] if segments else super().trajectories
 
     def frames(self, every: int = 1) -> Iterator[parse.Frame]:
-        """Stream every `every`-th frame written so far, over all parts (see `lisi_nb.engine.parse.frames`)."""
-        skip = 0
-        for file in self.trajectories:
-            yield from parse.frames(file, every, first=skip)
-            skip = (skip - parse.count_frames(file)) % every
-
-    def ends(self) -> tuple[parse.Frame, parse.Frame]:
-        """First and last whole frame, streaming; a run without frames raises ``ValueError``."""
-        first = last = None
-        for frame in self.frames():
-            first, last = first or frame, frame
-        if first is None or last is None:
-            raise ValueError(f"{self.id} has no frame yet. Let it run on.")
-        return first, last
+        """Stream every `every`-th frame written so far; in a chain, on one axis of steps over all its segments."""
+        if not (segments := self.segments):
+            yield from super().frames(every)
+            return
+        frames = (replace(f, step=f.step + s.first_step) for s in segments for f in s.frames())
+        yield from itertools.islice(frames, 0, None, every)
 
     def thermo(self) -> dict[str, Any]:
         """Thermo columns so far, on one axis of steps."""
-        return parse.joined([parse.thermo(self.folder / log_file(k)) for k in range(self.n_parts)], "Step")
+        return self._joined(Output.thermo, "Step")
 
     def model_deviation(self) -> dict[str, Any]:
         """Ensemble deviation so far, on one axis of steps."""
-        parts = [parse.model_deviation(self.folder / deviation_file(k)) for k in range(self.n_parts)]
-        return parse.joined(parts, "step")
+        return self._joined(Output.model_deviation, "step")
 
-    def restart_file(self) -> Path | None:
-        """The newest whole restart file, or ``None``; one that was cut while being written is passed over."""
-        files = [self.folder / name for name in RESTARTS]
-        whole = [file for file in files if file.exists() and parse.is_whole_restart(file)]
-        return max(whole, key=lambda file: file.stat().st_mtime_ns, default=None)
+    def _joined(self, read: Callable[[Output], dict[str, Any]], step: str) -> dict[str, Any]:
+        if not (segments := self.segments):
+            return read(Output(self.folder))
+        tables = [(s.first_step, read(Output(s.folder))) for s in segments]
+        return parse.joined([t | {step: t[step] + first} if step in t else t for first, t in tables], step)
+
+    def resumable(self) -> Path | None:
+        """From where the run can go on: its newest whole restart file, or the segments of a chain."""
+        return self.folder / SEGMENTS if self.segments else self.restart_file()
 
     def results(self) -> dict[str, Any] | None:
         """What the analysis wrote, or ``None`` before it."""

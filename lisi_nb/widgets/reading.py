@@ -98,7 +98,7 @@ def physics(run: Run) -> Physics:
     return Physics(
         time_ps=thermo.get("Step", empty) * timestep_fs / 1000,
         temperature_K=thermo.get("Temp", empty),
-        energy_eV=thermo.get("PotEng", empty) / n_atoms,
+        energy_eV=thermo.get("PotEng", empty) / thermo.get("Atoms", n_atoms),  # their number changes in a chain
         pressure_GPa=thermo.get("Press", empty) * GPA_PER_BAR,
         trust=trust(deviation, *limits) if limits else NONE_YET,
     )

@@ -18,7 +18,6 @@ from lisi_nb import cli
 from lisi_nb.engine import launch, parse, worker
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.devices import Device
-from lisi_nb.engine.run import Run
 from lisi_nb.errors import RunFailed
 from lisi_nb.studies import interdiffusion
 
@@ -123,7 +122,7 @@ def test_a_lammps_that_does_not_answer_is_killed(empty_data, monkeypatch):
 
     helper = threading.Thread(target=freeze)
     helper.start()
-    state = worker.simulate(Run(run.folder), Device(**run.manifest["device"]), run.status()["target"])
+    state = worker.simulate(run, run, Device(**run.manifest["device"]), worker.Goal(*2 * (run.status()["target"],)))
     helper.join()
     assert state == "stopped"
     assert "LAMMPS did not answer and was killed" in run.status()["message"]
