@@ -15,8 +15,9 @@ import psutil
 from lisi_nb import paths, potentials
 from lisi_nb.engine import devices, probe
 from lisi_nb.engine import run as runs
+from lisi_nb.engine.chain import Step
 from lisi_nb.engine.devices import Device
-from lisi_nb.engine.lammps import DUMP_COLUMNS, RESTARTS, Segment
+from lisi_nb.engine.lammps import DUMP_COLUMNS, RESTARTS, Segment, Stage
 from lisi_nb.params import Params
 from lisi_nb.units import duration
 
@@ -106,7 +107,7 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
     Parameters
     ----------
     study : module
-        Has ``plan(params, history)`` and, so that nothing must be built, ``n_atoms(params)`` and
+        Has ``plan(params, history)`` (a chain also ``expected_steps(params)``) and, so that nothing must be built, ``n_atoms(params)`` and
         ``preparation(params)``: a list of (what, atoms, steps) of MD that building still needs.
     params : Params
         Every input.
@@ -125,7 +126,11 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
         study.check(params)
     potential = potentials.get(params.potential)  # type: ignore[attr-defined]
     where = devices.choose(device)
-    n_atoms, segment = count_atoms(study, params), study.plan(params, ())
+    n_atoms, first = count_atoms(study, params), study.plan(params, ())
+    segment, n_steps = first, first.n_steps
+    if isinstance(first, Step):
+        n_steps = study.expected_steps(params)
+        segment = dataclasses.replace(first.segment, stages=(Stage(n_steps, 300.0, 300.0),))
     jobs = [(n, steps) for _, n, steps in study.preparation(params)] if hasattr(study, "preparation") else []
     free = _free_memory(where)
     ask_of_all = 1.0
@@ -134,14 +139,14 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
     common = dict(
         device=where,
         n_atoms=n_atoms,
-        n_steps=segment.n_steps,
+        n_steps=n_steps,
         disk_bytes=disk_bytes(n_atoms, segment, where.ranks),
         free_disk_bytes=shutil.disk_usage(existing(paths.runs())).free,
         free_memory_bytes=free,
     )
     bound = Estimate(
         **common,
-        run_s=n_atoms * segment.n_steps * SLOWEST_S_PER_ATOM_STEP * ask_of_all,
+        run_s=n_atoms * n_steps * SLOWEST_S_PER_ATOM_STEP * ask_of_all,
         preparation_s=sum(n * steps * SLOWEST_S_PER_ATOM_STEP for n, steps in jobs),
         memory_bytes=round(n_atoms * MOST_BYTES_PER_ATOM + where.ranks * MOST_BYTES_PER_RANK),
         speed_known=False,
@@ -151,7 +156,7 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
     speed = probe.speed(potential, where)
     return Estimate(
         **common,
-        run_s=speed.start_s + segment.n_steps * speed.step_s(n_atoms) * ask_of_all,
+        run_s=speed.start_s + n_steps * speed.step_s(n_atoms) * ask_of_all,
         preparation_s=sum(speed.start_s + steps * speed.step_s(n) for n, steps in jobs),
         memory_bytes=speed.memory_bytes(n_atoms),
     )

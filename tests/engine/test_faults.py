@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from lisi_nb import cli
-from lisi_nb.engine import launch, parse, worker
+from lisi_nb.engine import launch, parse, supervise, worker
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.devices import Device
 from lisi_nb.errors import RunFailed
@@ -105,8 +105,8 @@ def test_two_launches_at_once_are_one_run(empty_data):
 @pytest.mark.slow
 def test_a_lammps_that_does_not_answer_is_killed(empty_data, monkeypatch):
     """Frozen (SIGSTOP), it reads no stop request and takes no TERM; the run ends as stopped, with whole frames."""
-    monkeypatch.setattr(worker, "PATIENCE_S", 2.0)
-    monkeypatch.setattr(worker, "TERM_PATIENCE_S", 2.0)
+    monkeypatch.setattr(supervise, "PATIENCE_S", 2.0)
+    monkeypatch.setattr(supervise, "TERM_PATIENCE_S", 2.0)
     run = launch.prepare(interdiffusion, SMOKE.replace(duration_ps=500.0, window_ps=1.0), "frozen", "cpu:1")
     frozen = []
 
