@@ -15,9 +15,9 @@ import psutil
 from lisi_nb import paths, potentials
 from lisi_nb.engine import devices, probe
 from lisi_nb.engine import run as runs
-from lisi_nb.engine.chain import Step
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.lammps import DUMP_COLUMNS, RESTARTS, Segment, Stage
+from lisi_nb.engine.steps import Step
 from lisi_nb.params import Params
 from lisi_nb.units import duration
 
@@ -107,7 +107,8 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
     Parameters
     ----------
     study : module
-        Has ``plan(params, history)`` (a chain also ``expected_steps(params)``) and, so that nothing must be built, ``n_atoms(params)`` and
+        Has ``plan(params, history)`` (a chain also ``expected_steps(params)``) and, so that nothing must be built,
+        ``n_atoms(params)`` and
         ``preparation(params)``: a list of (what, atoms, steps) of MD that building still needs.
     params : Params
         Every input.
@@ -127,10 +128,12 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
     potential = potentials.get(params.potential)  # type: ignore[attr-defined]
     where = devices.choose(device)
     n_atoms, first = count_atoms(study, params), study.plan(params, ())
-    segment, n_steps = first, first.n_steps
-    if isinstance(first, Step):
+    if isinstance(first, Step):  # all segments of a chain are taken to write as often as its first MD
         n_steps = study.expected_steps(params)
-        segment = dataclasses.replace(first.segment, stages=(Stage(n_steps, 300.0, 300.0),))
+        like = first.segment if isinstance(first.segment, Segment) else Segment(())
+        segment = dataclasses.replace(like, stages=(Stage(n_steps, 300.0, 300.0),))
+    else:
+        segment, n_steps = first, first.n_steps
     jobs = [(n, steps) for _, n, steps in study.preparation(params)] if hasattr(study, "preparation") else []
     free = _free_memory(where)
     ask_of_all = 1.0

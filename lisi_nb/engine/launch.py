@@ -17,10 +17,11 @@ from types import ModuleType
 import psutil
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine import chain, devices, execute, versions
+from lisi_nb.engine import devices, execute, versions
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.lammps import STOP_REQUEST
 from lisi_nb.engine.run import ENDED, FORMAT, QUEUE_PATIENCE_S, Run
+from lisi_nb.engine.steps import Step
 from lisi_nb.errors import RunFailed
 from lisi_nb.params import Params
 from lisi_nb.potentials.compressed import sha256
@@ -42,7 +43,7 @@ def prepare(
     ----------
     study : module
         Has ``NAME``, ``build(params, progress)`` and ``plan(params, history)``. A plan that gives a
-        `lisi_nb.engine.chain.Step` makes a chain; its study has ``expected_steps(params)`` too.
+        `lisi_nb.engine.steps.Step` makes a chain; its study has ``expected_steps(params)`` too.
     params : Params
         Every input, seed and potential included.
     label : str
@@ -71,7 +72,7 @@ def prepare(
     atoms = study.build(params, progress)
     potential.check(set(atoms.get_chemical_symbols()), potential.card["validity"]["temperature_K"][0])
     first = study.plan(params, ())
-    several = isinstance(first, chain.Step)
+    several = isinstance(first, Step)
     folder = paths.runs() / study.NAME / f"{label}-{digest[:8]}"
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)

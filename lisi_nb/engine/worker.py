@@ -28,6 +28,7 @@ from lisi_nb.engine.execute import command, environment, failure
 from lisi_nb.engine.lammps import FINAL_DATA, STOP_REQUEST
 from lisi_nb.engine.output import Output
 from lisi_nb.engine.run import Run, Segment, scheduled, write_json
+from lisi_nb.engine.steps import Task
 from lisi_nb.engine.supervise import Goal, Superseded, identity, progress, watch
 
 JOB_ID_NAMES = ("SLURM_JOB_ID", "PBS_JOBID")  # how Slurm, PBS and Torque name the job to itself
@@ -66,7 +67,7 @@ def simulate(run: Run, output: Output, device: Device, goal: Goal, restart: str 
     return "failed"
 
 
-def perform(run: Run, task: chain.Task, segment: Segment, goal: Goal) -> str:
+def perform(run: Run, task: Task, segment: Segment, goal: Goal) -> str:
     """Execute a segment that is not MD; return the final state."""
     outcome = watch(run, segment.folder, task.command(segment.folder), dict(os.environ), goal)
     if outcome.full:
@@ -100,7 +101,7 @@ def follow_chain(run: Run, device: Device, target: int) -> str:
             run.update(message=f"Stopped on request before segment {segment.folder.name}; everything written is kept.")
             return "stopped"
         (segment.folder / STOP_REQUEST).unlink(missing_ok=True)
-        if isinstance(what, chain.Task):
+        if isinstance(what, Task):
             state = perform(run, what, segment, goal)
         else:
             restart = segment.restart_file()
