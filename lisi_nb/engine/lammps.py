@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from lisi_nb.errors import check_choice, check_range
 
+RELAX_FORCE_EV_A = 0.02  # on the atom with the largest force
 TYPES = ("Li", "Si")  # LAMMPS types 1, 2: the one order in data files, pair_coeff and trajectories
 BOTTOM_MODES = ("free", "fixed", "tethered")
 DATA_FILE, FINAL_DATA, STOP_REQUEST = "data.lmp", "final.data", "stop.request"
 RESTARTS = ("restart.a", "restart.b", "final.restart")  # the first two in turn while a run goes on
 INPUT, RESUME_INPUT = "in.lmp", "resume.lmp"
+RELAXED_DATA, RELAX_LOG = "relaxed.data", "relax.lammps"
 DUMP_COLUMNS = ("id", "type", "xu", "yu", "zu")
 PART, FROM = "${part}", "${from}"  # LAMMPS variables of a resumed run: its number and its restart file
 
@@ -65,6 +67,9 @@ class Segment:
     keep_velocities : bool
         Start with the velocities of the structure instead of new ones: the next segment of a chain goes on where the
         last one ended, up to the state of the thermostat.
+    relax_after : bool
+        At the end also relax the atoms to the nearest minimum of energy, in files of its own: ``relaxed.data`` and
+        ``relax.lammps``. The final state stays that of the MD.
     dump_every, thermo_every, deviation_every, restart_every : int
         Steps between frames, thermo lines, ensemble deviations and restart files; 0 writes none.
     bottom : str
@@ -85,6 +90,7 @@ class Segment:
     tether_eV_A2: float = 2.0
     walls: bool = False
     keep_velocities: bool = False
+    relax_after: bool = False
 
     def __post_init__(self) -> None:
         check_choice("bottom", self.bottom, BOTTOM_MODES)
@@ -195,6 +201,24 @@ def final() -> str:
     return f"write_data {FINAL_DATA} nocoeff\nwrite_restart {RESTARTS[2]}\n"
 
 
+def relaxation(segment: Segment, models: list[str]) -> str:
+    """Minimum of energy next to the final state, by the driving model alone; skipped after a requested stop."""
+    if not segment.relax_after:
+        return ""
+    commands = [
+        f"log {RELAX_LOG}",
+        *(["undump trajectory"] if segment.dump_every else []),
+        "restart 0",
+        *potential(models[:1], 0).splitlines()[:2],
+        "thermo 100",
+        "min_modify norm max",
+        f"minimize 0.0 {RELAX_FORCE_EV_A} 500 2000",
+        f"write_data {RELAXED_DATA} nocoeff",
+    ]
+    quoted = " &\n  ".join(f'"{command}"' for command in commands)
+    return f'if "$(v_stop) < 0.5" then &\n  {quoted}\n'
+
+
 def input_text(segment: Segment, models: list[str], bottom_ids: list[int] | None = None) -> str:
     """The whole LAMMPS input of a segment, block by block."""
     blocks = {
@@ -206,6 +230,7 @@ def input_text(segment: Segment, models: list[str], bottom_ids: list[int] | None
         "stop on request": halt(),
         "molecular dynamics": stages(segment),
         "final state": final(),
+        **({"relaxed state": relaxation(segment, models)} if segment.relax_after else {}),
     }
     return _joined(blocks)
 
@@ -220,6 +245,7 @@ def resume_text(segment: Segment, models: list[str], bottom_ids: list[int] | Non
         "stop on request": halt(),
         "molecular dynamics": stages(segment),
         "final state": final(),
+        **({"relaxed state": relaxation(segment, models)} if segment.relax_after else {}),
     }
     return _joined(blocks)
 

@@ -118,6 +118,7 @@ def properties(potential: Potential) -> dict[str, Any]:
         "li_lattice_A": round(float(found["Li"].get_volume() ** (1 / 3)), 4),
         "volume_A3_atom": {name: round(float(a.get_volume() / len(a)), 3) for name, a in found.items()},
         "formation_eV_atom": formation,
+        "element_eV_atom": {name: round(float(energy[name]), 6) for name in ELEMENTS},
     }
 
 

@@ -150,6 +150,7 @@ def ab_initio_frames(work: Path) -> Path:
         built = [*small_crystals(), *(a for a in initial_frames() if a.info["system"].startswith("surface"))]
         moved = explore(work / "small", models, AB_INITIO_ROUND, EXPLORE_STEPS, 12, low_eV_A=0.0, n_atoms=SMALL_ATOMS)
         chosen = diverse([*built, *moved], potentials.get(NAME).members()[0], PER_SYSTEM, MAX_ATOMS)
+        chosen.sort(key=lambda a: a.info["system"].startswith("interface"))  # long cells converge slowly: last
         write(target, chosen, format="extxyz")
     return target
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 
 from lisi_nb import published
 from lisi_nb.studies.interdiffusion.analyse import Result
-from lisi_nb.units import Measured
+from lisi_nb.verdicts import Claim, Row, greater
 
 COMPARED = (
     "lithiation_length",
@@ -23,19 +22,6 @@ COMPARED = (
 )
 SEEDS_TO_JUDGE = 3  # one run's error says how well that run fixes a number, not what the next seed would give
 PAPER_BIN_A = 3.3  # the paper's lengths are whole bins of 3.0 to 3.3 A
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the comparison table."""
-
-    quantity: str
-    system: str
-    ours: Measured
-    paper: float
-    unit: str
-    place: str
-    agrees: str
 
 
 def at_paper_conditions(result: Result) -> str:
@@ -76,23 +62,6 @@ def compare(result: Result) -> list[Row]:
             agrees = "yes" if abs(ours.value - paper.value) <= 2 * error + slack else "no"
         rows.append(Row(quantity, result.interface, ours, paper.value, paper.unit, paper.place, agrees))
     return rows
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A qualitative claim of the paper: `verdict` is true, false or undecided, `because` gives the numbers."""
-
-    text: str
-    verdict: str
-    because: str
-
-
-def greater(a: Measured, b: Measured) -> str:
-    """Whether a > b: ``true`` or ``false`` beyond two standard errors of the difference, else ``undecided``."""
-    error = math.hypot(a.error, b.error)
-    if not math.isfinite(error + a.value - b.value) or abs(a.value - b.value) <= 2 * error:
-        return "undecided"
-    return "true" if a.value > b.value else "false"
 
 
 def _order(results: Mapping[str, Result], quantity: str, order: tuple[str, ...]) -> tuple[str, str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from lisi_nb.params import Params
 from lisi_nb.studies.interdiffusion.analyse import Result
-from lisi_nb.studies.interdiffusion.compare import COMPARED, Claim, Row
+from lisi_nb.studies.interdiffusion.compare import COMPARED
 from lisi_nb.tables import Table
+from lisi_nb.verdicts import claims_table, comparison_table
+
+__all__ = ["claims_table", "comparison_table", "interfaces_table", "parameters_table", "quantities_table"]
 
 MEANING = {
     "lithiation_length": "distance from left to right front",
@@ -47,14 +50,3 @@ def interfaces_table(results: Mapping[str, Result]) -> Table:
     """The compared quantities of several interfaces side by side."""
     rows = [(name, *(str(r.quantities[name]) for r in results.values())) for name in COMPARED]
     return Table(("quantity", *results), tuple(rows))
-
-
-def comparison_table(rows: Sequence[Row]) -> Table:
-    """Ours beside the paper's."""
-    texts = [(r.quantity, r.system, str(r.ours), f"{r.paper:g} {r.unit}".removesuffix(" 1"), r.agrees) for r in rows]
-    return Table(("quantity", "interface", "ours", "paper", "agrees?"), tuple(texts))
-
-
-def claims_table(claims: Sequence[Claim]) -> Table:
-    """The paper's claims with our verdict and its reason."""
-    return Table(("claim of the paper", "verdict", "because"), tuple((c.text, c.verdict, c.because) for c in claims))

@@ -1,0 +1,32 @@
+"""Delithiation of LixSi nanoparticles (Artrith, Urban, Wang, Ceder, doi:10.48550/arXiv.1901.09272).
+
+A sphere of crystalline Li15Si4 or of an amorphous alloy loses its outermost lithium, step by step, with molecular
+dynamics between. Which particle is most stable, and where does silicon bond to silicon?
+"""
+
+from lisi_nb.studies.nanoparticle.analyse import Result, analyse
+from lisi_nb.studies.nanoparticle.build import build, expected_steps, n_atoms, plan
+from lisi_nb.studies.nanoparticle.compare import at_paper_conditions, claims, compare
+from lisi_nb.studies.nanoparticle.figures import figures, live
+from lisi_nb.studies.nanoparticle.params import FAMILIES, SCALES, Params, scaled, variants
+
+NAME = "nanoparticle"
+__all__ = [
+    "FAMILIES",
+    "NAME",
+    "SCALES",
+    "Params",
+    "Result",
+    "analyse",
+    "at_paper_conditions",
+    "build",
+    "claims",
+    "compare",
+    "expected_steps",
+    "figures",
+    "live",
+    "n_atoms",
+    "plan",
+    "scaled",
+    "variants",
+]

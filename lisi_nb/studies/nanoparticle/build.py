@@ -1,0 +1,160 @@
+"""Cut the particle, and plan its delithiation: a chain of equilibrate, sample, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+
+from lisi_nb.engine.lammps import Segment, Stage
+from lisi_nb.engine.steps import Step, Stop
+from lisi_nb.structures.crystals import crystal
+from lisi_nb.structures.delithiated import delithiated
+from lisi_nb.structures.nanoparticles import boxed, remove_outermost_li, sphere
+from lisi_nb.studies.nanoparticle.params import PAPER_SHARE, X_OF, Params
+
+if TYPE_CHECKING:
+    from lisi_nb.engine.chain import Done
+
+MELT_K = 1400.0
+RESTART_EVERY = 1000
+
+
+def composition(atoms: Atoms) -> float:
+    """Li per Si."""
+    return float((atoms.numbers == 3).sum() / (atoms.numbers == 14).sum())
+
+
+def bulk(params: Params) -> Atoms:
+    """The periodic bulk the particle is cut from, before it is molten where it is to be amorphous."""
+    if params.family == "c-Li3.75Si":
+        return crystal("Li15Si4")
+    return delithiated(X_OF[params.family], (params.bulk_repeat,) * 3, params.seed)
+
+
+def build(params: Params, progress: Callable[[str, int, int], None] | None = None) -> Atoms:
+    """What the chain starts from: the crystalline particle, or the bulk that becomes amorphous first.
+
+    Raises
+    ------
+    ValueError
+        A diameter below one cell of the bulk, or a removal that leaves nothing to remove.
+    """
+    source = bulk(params)
+    particle = sphere(source, params.diameter_A, params.vacuum_A)
+    check(params, particle)
+    report = f"particle: {particle.get_chemical_formula()}, x = {composition(particle):.2f}, {params.diameter_A:g} A"
+    start = particle if params.family == "c-Li3.75Si" else source
+    if start is source:
+        report = f"bulk to be made amorphous: {source.get_chemical_formula()}; then about {report}"
+    edge = start.cell.lengths()[0]
+    start.info = {"report": f"{report}\n{n_removed(params, particle)} Li are removed at each step; box {edge:.1f} A"}
+    start.set_pbc(True)
+    return start
+
+
+def check(params: Params, particle: Atoms) -> None:
+    """Raise ``ValueError`` where no Li can be removed before the chain ends."""
+    n_li, n_si = (int((particle.numbers == z).sum()) for z in (3, 14))
+    first = (n_li - n_removed(params, particle)) / n_si
+    if first < params.x_end:
+        raise ValueError(
+            f"Taking {n_removed(params, particle)} of {n_li} Li leaves x = {first:.2f}, below x_end={params.x_end:g}; "
+            "remove fewer, or lower x_end."
+        )
+
+
+def n_removed(params: Params, particle: Atoms) -> int:
+    """Li taken at each step."""
+    return params.n_remove or max(1, round(PAPER_SHARE * int((particle.numbers == 3).sum())))
+
+
+def n_atoms(params: Params) -> int:
+    """Atoms of the particle as it is cut from the unmolten bulk."""
+    return len(sphere(bulk(params), params.diameter_A, params.vacuum_A))
+
+
+def n_compositions(params: Params) -> int:
+    """Compositions the chain visits, the first included."""
+    particle = sphere(bulk(params), params.diameter_A, params.vacuum_A)
+    n_li, n_si = (int((particle.numbers == z).sum()) for z in (3, 14))
+    return 1 + int((n_li - params.x_end * n_si) // n_removed(params, particle))
+
+
+def expected_steps(params: Params) -> int:
+    """MD steps of the whole chain; the amorphous particle may differ by a few atoms and a composition."""
+    md = n_compositions(params) * (_quarter(params) + _rest(params))
+    return md if params.family == "c-Li3.75Si" else md + _steps(params, params.anneal_ps)
+
+
+def _steps(params: Params, duration_ps: float) -> int:
+    return max(1, round(1000 * duration_ps / params.timestep_fs))
+
+
+def _quarter(params: Params) -> int:
+    return _steps(params, params.step_ps / 4)
+
+
+def _rest(params: Params) -> int:
+    return _steps(params, params.step_ps * 3 / 4)
+
+
+def _segment(params: Params, stages: tuple[Stage, ...], number: int, sample: bool = False) -> Segment:
+    every = max(1, round(1000 * params.frame_ps / params.timestep_fs))
+    return Segment(
+        stages,
+        timestep_fs=params.timestep_fs,
+        seed=params.seed + 1000 * number,
+        dump_every=every,
+        thermo_every=min(50, every),
+        deviation_every=max(every, 50),
+        restart_every=RESTART_EVERY,
+        keep_velocities=sample,
+        relax_after=sample,
+    )
+
+
+def plan(params: Params, history: tuple[Done, ...]) -> Step | Stop:
+    """What comes after `history`: melt the bulk (amorphous families), equilibrate, sample, remove Li, equilibrate ...
+
+    A quarter of `step_ps` after each removal the state is kept: the next removal starts from it, while the sampling of
+    this composition goes on for the other three quarters (Artrith et al.).
+    """
+    number, held = len(history), params.temperature_K
+    equilibrate = _segment(params, (Stage(_quarter(params), held, held),), number)
+    if not history:
+        if params.family == "c-Li3.75Si":
+            return Step("equilibrate", equilibrate, "the particle as it was cut from the crystal")
+        melt, cool = _steps(params, params.anneal_ps / 3), _steps(params, params.anneal_ps * 2 / 3)
+        stages = (Stage(melt, MELT_K, MELT_K, 0.0, "iso"), Stage(cool, MELT_K, held, 0.0, "iso"))
+        return Step("anneal", _segment(params, stages, number), "melt the bulk and cool it: it becomes amorphous")
+    last = history[-1]
+    if last.name == "anneal":
+        atoms = sphere(last.atoms, params.diameter_A, params.vacuum_A)
+        numbers = {"x": composition(atoms), "n_atoms": len(atoms)}
+        return Step("equilibrate", equilibrate, "the particle, cut from the amorphous bulk", numbers, atoms)
+    if last.name == "equilibrate":
+        rest = (Stage(_rest(params), held, held),)
+        why = "sampled from here; after this first quarter the state was kept for the next removal"
+        return Step("sample", _segment(params, rest, number, sample=True), why, {"x": composition(last.atoms)})
+    seed = history[-2].atoms
+    first = next(done for done in history if done.name == "equilibrate").atoms
+    n = n_removed(params, first)
+    n_li, n_si = (int((seed.numbers == z).sum()) for z in (3, 14))
+    x_next = (n_li - n) / n_si
+    if n > n_li or x_next < params.x_end:
+        why = f"taking {n} more Li would bring x from {n_li / n_si:.2f} to {x_next:.2f}, below {params.x_end:g}"
+        return Stop(why, {"x": n_li / n_si, "x_next": x_next, "x_end": params.x_end})
+    farthest = np.linalg.norm(seed.positions[seed.numbers == 3] - seed.get_center_of_mass(), axis=1)
+    reach = np.sort(farthest)[-n:]
+    atoms = boxed(remove_outermost_li(seed, n), params.vacuum_A)
+    numbers = {
+        "x_before": n_li / n_si,
+        "x": composition(atoms),
+        "n_removed": n,
+        "removed_from_A": float(reach[0]),
+        "removed_to_A": float(reach[-1]),
+    }
+    return Step("equilibrate", equilibrate, f"the {n} outermost Li were removed", numbers, atoms)

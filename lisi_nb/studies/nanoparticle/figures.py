@@ -1,0 +1,98 @@
+"""Charts of the nanoparticle study; `lisi_nb.plots.draw` draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lisi_nb.analysis.clusters import KINDS
+from lisi_nb.charts import Chart, Curve
+from lisi_nb.engine.run import Run
+from lisi_nb.studies.nanoparticle.analyse import Composition, Result, measure
+
+X_LABEL = "x in LixSi"
+
+
+def formation_chart(results: Mapping[str, Result]) -> Chart:
+    """Formation energy per Si of each family against composition (Fig. 1 of the paper)."""
+    curves = [
+        Curve(np.array([c.x for c in p]), np.array([c.formation_eV_si for c in p]), name if k == 0 else "", dash=j)
+        for j, (name, result) in enumerate(results.items())
+        for k, p in enumerate(result.particles)
+    ]
+    return Chart("Formation energy of the particles", X_LABEL, "energy (eV per Si)", tuple(curves))
+
+
+def coordination_chart(results: Mapping[str, Result]) -> Chart:
+    """Si neighbours of a Si against composition."""
+    curves = []
+    for name, result in results.items():
+        measured = result.over_seeds("si_si")
+        x = np.array([c.x for c in result.compositions[: len(measured)]])
+        error = np.nan_to_num([m.error for m in measured])
+        curves.append(Curve(x, np.array([m.value for m in measured]), name, error))
+    return Chart("Silicon bonds to silicon", X_LABEL, "Si within 2.7 Å of a Si", tuple(curves))
+
+
+def clusters_chart(result: Result) -> Chart:
+    """Share of the silicon in each kind of cluster."""
+    x = np.array([c.x for c in result.compositions])
+    curves = [
+        Curve(x, np.array([c.clusters[kind] for c in result.compositions]), kind, dash=k)
+        for k, kind in enumerate(KINDS)
+    ]
+    return Chart(f"Kinds of silicon clusters, {result.family}", X_LABEL, "share of the silicon", tuple(curves))
+
+
+def composition_chart(result: Result) -> Chart:
+    """Composition along the radius at each step (Fig. 2 of the paper)."""
+    return _radial(result, "x", "Li per Si", "Composition along the radius")
+
+
+def bonding_chart(result: Result) -> Chart:
+    """Si-Si coordination along the radius at each step (Fig. 2 of the paper)."""
+    return _radial(result, "coordination", "Si within 2.7 Å of a Si", "Si-Si coordination along the radius")
+
+
+def _radial(result: Result, quantity: str, y_label: str, title: str) -> Chart:
+    n = len(result.compositions)
+    curves = [
+        Curve(
+            c.profile.middle_A / c.profile.radius_A,
+            getattr(c.profile, quantity),
+            f"x = {c.x:.2f}",
+            np.nan_to_num(getattr(c.profile, f"{quantity}_error")),
+            shade=k / max(1, n - 1),
+        )
+        for k, c in enumerate(result.compositions)
+    ]
+    return Chart(title, "r / R", y_label, tuple(curves))
+
+
+def live(run: Run) -> tuple[Chart, ...]:
+    """The study's live physics for the monitor: energy and silicon bonding so far (empty until there is a step)."""
+    try:
+        found = measure(run)
+    except (ValueError, FileNotFoundError, KeyError):
+        return ()
+    return _progress(found, "formation_eV_si", "Formation energy", "eV per Si"), _coordination(found)
+
+
+def _progress(found: tuple[Composition, ...], quantity: str, title: str, y_label: str) -> Chart:
+    x = np.array([c.x for c in found])
+    return Chart(title, X_LABEL, y_label, (Curve(x, np.array([getattr(c, quantity) for c in found]), style="points"),))
+
+
+def _coordination(found: tuple[Composition, ...]) -> Chart:
+    x, y = np.array([c.x for c in found]), np.array([c.si_si.value for c in found])
+    return Chart("Si-Si coordination", X_LABEL, "Si within 2.7 Å of a Si", (Curve(x, y, style="points"),))
+
+
+def figures(results: Mapping[str, Result]) -> dict[str, tuple[Chart, ...]]:
+    """All figures of the study's report: name -> charts drawn side by side."""
+    out: dict[str, tuple[Chart, ...]] = {"families": (formation_chart(results), coordination_chart(results))}
+    for name, result in results.items():
+        out[f"radial-{name}"] = (composition_chart(result), bonding_chart(result))
+        out[f"clusters-{name}"] = (clusters_chart(result),)
+    return out
