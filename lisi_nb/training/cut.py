@@ -19,7 +19,7 @@ CLOSEST_A = 2.2  # across the new boundary: below the Li-Li, Li-Si and Si-Si dis
 def cut_around(atoms: Atoms, centre: int, radius_A: float, closest_A: float = CLOSEST_A) -> Atoms:
     """Cut a periodic cell around one atom that keeps everything within `radius_A` of it.
 
-    Along each axis the new edge is ``2 * radius_A + closest_A``, or the old edge where that is shorter. Atoms that would
+    Along each axis the new edge is ``2 * radius_A + closest_A``, or the old one where that is shorter. Atoms that would
     meet another one across the new boundary are left out, the farther one of each pair.
 
     Parameters
@@ -55,7 +55,9 @@ def cut_around(atoms: Atoms, centre: int, radius_A: float, closest_A: float = CL
     check_range("closest_A", closest_A, 0.5, 5.0, "A")
     old = atoms.cell.lengths()
     if not atoms.pbc.all() or not np.allclose(atoms.cell.array, np.diag(old), atol=1e-6) or not old.all():
-        raise ValueError(f"The cell {atoms.cell.array.tolist()} A, pbc {atoms.pbc.tolist()}, must be orthogonal, periodic.")
+        raise ValueError(
+            f"The cell {atoms.cell.array.tolist()} A, pbc {atoms.pbc.tolist()}, must be orthogonal, periodic."
+        )
     edge = np.minimum(old, 2 * radius_A + closest_A)
     apart = atoms.positions - atoms.positions[centre]
     apart -= old * np.floor(apart / old + 0.5)
