@@ -1,4 +1,4 @@
-"""The making of a potential, small enough for a lesson: train on crystals, break it on a surface, repair it.
+"""The making of a potential, small enough for a lesson: learn lithium from crystals, break on a surface, repair.
 
 Each step is a `Work`, found again by its inputs, around the functions that make the shipped potential. What loads an
 engine runs in a process of its own (`lisi_nb.training.lesson_work`).
@@ -19,10 +19,11 @@ from lisi_nb import paths
 from lisi_nb.analysis.trust import candidates
 from lisi_nb.errors import check_choice
 from lisi_nb.params import parameter
-from lisi_nb.structures.interfaces import silicon_slab
+from lisi_nb.structures.crystals import crystal
 from lisi_nb.training import recipe, work
 from lisi_nb.training.cut import cut_around
 from lisi_nb.training.dataset import split, usable
+from lisi_nb.training.frames import strained_rattled
 from lisi_nb.training.label import read_frames
 from lisi_nb.training.train import DESCRIPTOR, reference_python
 from lisi_nb.training.validation.labels import Parity, beside
@@ -30,36 +31,46 @@ from lisi_nb.training.work import Work
 
 WORKER = "lisi_nb.training.lesson_work"
 SCALES = ("smoke", "lesson", "paper")
-KNOWN, UNKNOWN = "crystal", "surface"  # kinds of system trained on, and left out
-TOO_FAR_EV_A = 3.0  # a frame beyond is no longer physics worth a label
+KNOWN, UNKNOWN = ("crystal/Li", "crystal/Li_fcc"), "surface/Li"  # systems learnt from, and left out on purpose
+TOO_FAR_EV_A = 1.2  # a frame beyond is no longer physics worth a label
 
 
 @dataclass(frozen=True)
 class Params(declared.Params):
     """What the lesson lets you choose."""
 
+    n_fresh: int = parameter(
+        20, label="Frames to label", low=2, high=1000, group="Training",
+        help="Strained and rattled lithium crystals that the teacher labels now.",
+    )  # fmt: skip
     n_steps: int = parameter(
-        1000, label="Training steps", low=20, high=2_000_000, group="Training", paper=16_000_000,
+        800, label="Training steps", low=20, high=20_000_000, group="Training", paper=16_000_000,
         help="Of each member; every step learns from about 128 atoms.",
     )  # fmt: skip
     n_members: int = parameter(
         2, label="Members", low=2, high=4, group="Training", help="Trained alike from different seeds; they vote."
     )
     seed: int = parameter(1, label="Seed", low=1, high=9999, group="Training", help="Start of all random numbers.")
-    lateral_A: float = parameter(
-        21.9, label="Slab edge", unit="A", low=10.0, high=60.0, group="Slab", help="Of the Si(100) slab in x and y."
+    n_cells: int = parameter(
+        5,
+        label="Slab edge",
+        unit="cells",
+        low=4,
+        high=20,
+        group="Break",
+        help="Of 3.43 A, in x and y; a needle on top.",
     )
     temperature_K: float = parameter(
-        900.0, label="Temperature", unit="K", low=100.0, high=1600.0, group="Slab", help="Held while the slab moves."
+        400.0, label="Temperature", unit="K", low=50.0, high=1000.0, group="Break", help="Held while the slab moves."
     )
     n_md_steps: int = parameter(
-        600, label="MD steps", low=60, high=100_000, group="Slab", help="Of 1 fs each; every twentieth is looked at."
-    )
-    n_cuts: int = parameter(
-        24, label="Cells to label", low=2, high=500, group="Repair", help="Small cells cut out of the slab."
+        600, label="MD steps", low=60, high=1_000_000, group="Break", help="Of 1 fs each; every twentieth is looked at."
     )
     n_checked: int = parameter(
-        3, label="Frames to check", low=2, high=50, group="Repair", help="Whole slabs labelled to see the true error."
+        3, label="Frames to check", low=2, high=50, group="Break", help="Whole slabs labelled to see the true error."
+    )
+    n_cuts: int = parameter(
+        20, label="Cells to label", low=2, high=500, group="Repair", help="Small cells cut out of the slab."
     )
 
 
@@ -67,9 +78,9 @@ def scaled(scale: str, **changes: Any) -> Params:
     """Parameters of a scale, with `changes`: ``smoke`` about two minutes on two cores, ``lesson`` about ten."""
     check_choice("scale", scale, SCALES)
     sizes: dict[str, dict[str, Any]] = {
-        "smoke": dict(n_steps=60, lateral_A=16.4, n_md_steps=100, n_cuts=4, n_checked=2),
+        "smoke": dict(n_fresh=4, n_steps=60, n_cells=4, n_md_steps=100, n_checked=2, n_cuts=4),
         "lesson": {},
-        "paper": dict(n_steps=400_000, n_members=4, n_md_steps=20_000, n_cuts=400, n_checked=10),
+        "paper": dict(n_fresh=400, n_steps=400_000, n_members=4, n_cells=10, n_md_steps=20_000, n_cuts=400),
     }
     return Params().replace(**(sizes[scale] | changes))
 
@@ -88,21 +99,33 @@ class Frames:
     left_out: list[Atoms]
 
 
-def frames() -> Frames:
-    """The shipped labels of crystals, split as for the shipped potential, and every third of the surfaces."""
-    shipped = recipe.labelled()
-    known = [a for a in shipped if a.info["system"].startswith(KNOWN)]
-    unknown = [a for a in shipped if a.info["system"].startswith(UNKNOWN)]
-    return Frames(*split(known), unknown[::3])
+def shipped_frames() -> Frames:
+    """The shipped labels of lithium: crystals, every fourth of them held out, and all surfaces."""
+    shipped = [a for a in recipe.labelled() if set(a.symbols) == {"Li"}]
+    known = [a for a in shipped if a.info["system"] in KNOWN]
+    return Frames(*split(known, every=4), [a for a in shipped if a.info["system"].startswith(UNKNOWN)])
 
 
-def train(params: Params, more: list[Atoms] | None = None) -> Work:
-    """Start (or find) the training of an ensemble on the crystals and, if given, `more` labelled frames."""
+def fresh_frames(params: Params) -> list[Atoms]:
+    """Strained, rattled bcc and fcc lithium in turn, from 15 % squeezed to 15 % stretched; no labels yet."""
+    rng = np.random.default_rng(params.seed)
+    cells = {"crystal/Li": crystal("Li") * (3, 3, 3), "crystal/Li_fcc": crystal("Li_fcc") * (2, 2, 2)}
+    found = []
+    for k, volume in enumerate(np.linspace(0.85, 1.15, params.n_fresh)):
+        name = KNOWN[k % 2]
+        atoms = strained_rattled(cells[name], rng, float(rng.uniform(0.05, 0.28)), float(volume))
+        atoms.info = {"system": name, "round": 0}
+        found.append(atoms)
+    return found
+
+
+def train(params: Params, more: list[Atoms]) -> Work:
+    """Start (or find) the training of an ensemble on the shipped lithium crystals and `more` labelled frames."""
     reference_python()
-    given = frames()
+    given = shipped_frames()
     seeds = [100 * params.seed + 11 * k for k in range(params.n_members)]
     files = {
-        "training.extxyz": [*given.training, *(more or [])],
+        "training.extxyz": [*given.training, *more],
         "held_out.extxyz": given.held_out,
         "left_out.extxyz": given.left_out,
     }
@@ -110,17 +133,23 @@ def train(params: Params, more: list[Atoms] | None = None) -> Work:
     return work.start(found, WORKER)
 
 
-def slab(params: Params) -> Atoms:
-    """The silicon slab with two free (100) surfaces on which the potential is tried; vacuum of 12 A."""
-    atoms = silicon_slab("100", params.lateral_A, 16.0)
+def needle(params: Params) -> Atoms:
+    """A lithium slab, three cells thick, with a needle of 3 x 3 x 4 cells on top, as a dendrite begins; 12 A of vacuum.
+
+    Flat faces, edges and corners: atoms with few neighbours, as no frame of a crystal has them.
+    """
+    n, middle = params.n_cells, params.n_cells / 2
+    atoms = crystal("Li") * (n, n, 7)
+    x, y, z = (atoms.positions / crystal("Li").cell.lengths()).T
+    top = (np.abs(x - middle) < 1.3) & (np.abs(y - middle) < 1.3)
+    atoms = atoms[(z < 2.9) | top]
     atoms.center(vacuum=6.0, axis=2)
-    atoms.set_pbc(True)
-    atoms.info = {"system": "surface/Si100/MD"}
+    atoms.info = {"system": "surface/Li/needle"}
     return atoms
 
 
-def try_on_slab(params: Params, trained: Work) -> Work:
-    """Start (or find) MD of the slab with a trained ensemble, some frames of which the teacher labels."""
+def try_on_needle(params: Params, trained: Work) -> Work:
+    """Start (or find) MD of the needle with a trained ensemble, some frames of which the teacher labels."""
     settings = {
         "members": {name: digest for name, digest in trained.status()["outputs"].items() if name.endswith(".pb")},
         "trained": trained.folder.name,
@@ -130,7 +159,7 @@ def try_on_slab(params: Params, trained: Work) -> Work:
         "seed": params.seed,
         "reference": recipe.REFERENCE,
     }
-    return work.start(work.prepare(root(), "slab", settings, {"start.extxyz": [slab(params)]}), WORKER)
+    return work.start(work.prepare(root(), "needle", settings, {"start.extxyz": [needle(params)]}), WORKER)
 
 
 def label(chosen: list[Atoms]) -> Work:
@@ -150,14 +179,19 @@ def results(done: Work) -> dict[str, Any]:
     return json.loads((done.folder / "results.json").read_text())
 
 
-def predicted(done: Work, name: str) -> Parity:
-    """Model beside labels on the frames ``NAME.extxyz`` of a finished work."""
-    found = read_frames(done.folder / f"{name}.predicted.extxyz")
+def predicted(done: Work, *names: str) -> Parity:
+    """Model beside labels on the frames ``NAME.predicted.extxyz`` of a finished work."""
+    found = checked(done, *names)
     return beside(found, [(a.info["model_energy"], a.arrays["model_forces"], a.arrays["model_devi_f"]) for a in found])
 
 
+def checked(done: Work, *names: str) -> list[Atoms]:
+    """The labelled frames behind `predicted`."""
+    return [atoms for name in names for atoms in read_frames(done.folder / f"{name}.predicted.extxyz")]
+
+
 def trajectory(tried: Work) -> list[Atoms]:
-    """Frames of the slab's MD with ``time_ps`` and, per atom, ``model_devi_f`` (eV/A)."""
+    """Frames of the needle's MD with ``time_ps`` and, per atom, ``model_devi_f`` (eV/A)."""
     return read_frames(tried.folder / "trajectory.extxyz")
 
 
@@ -173,7 +207,7 @@ def choose_cuts(params: Params, trained: Work, tried: Work) -> list[Atoms]:
     chosen = []
     for k in candidates(deviation_eV_A(moved), low, high, params.n_cuts):
         cell = cut_around(moved[k], int(moved[k].arrays["model_devi_f"].argmax()), DESCRIPTOR["rcut"])
-        cell.info |= {"system": "surface/Si100/cut", "round": 1}
+        cell.info |= {"system": "surface/Li/cut", "round": 1}
         chosen.append(cell)
     return chosen
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 
 from lisi_nb import potentials, published
 from lisi_nb.charts import Chart, Curve
@@ -18,6 +19,7 @@ from lisi_nb.training.lesson import Frames, deviation_eV_A
 from lisi_nb.training.validation.labels import Parity
 from lisi_nb.training.work import Work
 
+LEAST_ATOMS = 5  # of one kind for an error
 WINDOW = 9  # points of a learning curve averaged: each is the error of a few frames only
 ENERGY = "energy_rmse_meV_atom"
 
@@ -124,25 +126,22 @@ def truth_chart(named: Mapping[str, Parity]) -> Chart:
     )
 
 
-def by_depth_chart(named: Mapping[str, tuple[list[Atoms], Parity]]) -> Chart:
-    """Root-mean-square force error against the distance from the nearer face of the slab, in layers of 2 A."""
-    lines = []
-    for name, (frames, found) in named.items():
-        depth = np.concatenate([depth_A(a) for a in frames])
+def by_neighbours_chart(frames: Mapping[str, list[Atoms]], named: Mapping[str, Parity]) -> Chart:
+    """Root-mean-square force error against the number of neighbours within 4.2 A (14 in bcc lithium)."""
+    lines: list[Curve] = []
+    for name, found in named.items():
+        n = np.concatenate([neighbours(a) for a in frames[name]])
         pairs = zip(found.force_eV_A, found.label_force_eV_A, strict=True)
         square = np.concatenate([((a - b) ** 2).mean(axis=1) for a, b in pairs])
-        edges = np.arange(0.0, depth.max() + 2.0, 2.0)
-        layer = np.digitize(depth, edges) - 1
-        there = np.unique(layer)
-        error = np.array([np.sqrt(square[layer == k].mean()) for k in there])
-        lines.append(Curve(edges[there] + 1.0, error, name, dash=len(lines)))
-    return Chart("Where is it wrong?", "depth below the nearer surface (Å)", "force error (eV/Å)", tuple(lines))
+        there = [k for k in np.unique(n) if (n == k).sum() >= LEAST_ATOMS]
+        error = np.array([np.sqrt(square[n == k].mean()) for k in there])
+        lines.append(Curve(np.array(there), error, name, dash=len(lines)))
+    return Chart("Where is it wrong?", "neighbours within 4.2 Å", "force error (eV/Å)", tuple(lines))
 
 
-def depth_A(atoms: Atoms) -> np.ndarray:
-    """Distance of each atom along z from the nearer end of the slab, ``(n_atoms,)``, A."""
-    z = atoms.positions[:, 2]
-    return np.minimum(z - z.min(), z.max() - z)
+def neighbours(atoms: Atoms, cutoff_A: float = 4.2) -> np.ndarray:
+    """Number of neighbours of each atom within `cutoff_A`, between second and third shell of bcc Li; ``(n_atoms,)``."""
+    return np.bincount(neighbor_list("i", atoms, cutoff_A), minlength=len(atoms))
 
 
 def totals(found: Parity) -> tuple[float, float, float]:
@@ -154,20 +153,21 @@ def totals(found: Parity) -> tuple[float, float, float]:
 
 
 def repair_table(before: Parity, after: Parity, moved: Mapping[str, list[Atoms]]) -> Table:
-    """The slab before and after the repair: error on frames the teacher labelled, deviation along the run."""
+    """The needle before and after the repair: error on frames the teacher labelled, deviation along the run."""
     runs = [deviation_eV_A(m) for m in moved.values()]
     sums = [totals(found) for found in (before, after)]
     rows = (
-        ("force error on the labelled slabs (eV/Å)", *(f"{s[0]:.3f}" for s in sums)),
-        ("energy error on the labelled slabs (meV/atom)", *(f"{s[1]:.1f}" for s in sums)),
+        ("force error on the labelled needles (eV/Å)", *(f"{s[0]:.3f}" for s in sums)),
+        ("energy error on the labelled needles (meV/atom)", *(f"{s[1]:.1f}" for s in sums)),
         ("largest force deviation, median over the run (eV/Å)", *(f"{np.median(run[1:]):.3f}" for run in runs)),
         ("largest force deviation of the run (eV/Å)", *(f"{run[1:].max():.3f}" for run in runs)),
     )
-    return Table(("the slab in MD", *moved), rows)
+    return Table(("the needle in MD", *moved), rows)
 
 
-def published_table(own: Mapping[str, Mapping[str, Any]]) -> Table:
+def published_table(own: Mapping[str, Mapping[str, Any]], potential: str) -> Table:
     """Errors that the papers print for their own potentials, and ours, each on its own kind of frames."""
+    own = {**own, potential: potentials.get(potential).card["test_errors"]}
     rows = []
     for study in ("interdiffusion", "nanoparticle", "sei"):
         energies = {r.system: r for r in published.find(study, "energy_rmse")}

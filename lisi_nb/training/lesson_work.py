@@ -48,10 +48,11 @@ def do_train(job: Work) -> list[str]:
     """Train all members two at a time, then predict what was held out and what was left out."""
     folder = job.folder
     given = {name: read_frames(folder / f"{name}.extxyz") for name in ("training", "held_out", "left_out")}
-    systems = [write_deepmd(given[name], folder / "systems" / name) for name in ("training", "held_out")]
+    training, held_out = (write_deepmd(given[name], folder / "systems" / name) for name in ("training", "held_out"))
+    n_steps = job.settings["n_steps"]
     with ThreadPoolExecutor(2) as pool:
         jobs = [
-            pool.submit(train_member, folder / f"member{k}", *systems, job.settings["n_steps"], seed, threads=1)
+            pool.submit(train_member, folder / f"member{k}", training, held_out, n_steps, seed, threads=1)
             for k, seed in enumerate(job.settings["seeds"])
         ]
         members = [str(each.result().relative_to(folder)) for each in jobs]
@@ -75,8 +76,8 @@ def annotated(potential: Potential, atoms: Atoms) -> Atoms:
     return out
 
 
-def do_slab(job: Work) -> list[str]:
-    """MD of the slab; deviation of every frame; the teacher's word on some of them."""
+def do_needle(job: Work) -> list[str]:
+    """MD of the needle; deviation of every frame; the teacher's word on some of them."""
     s, folder = job.settings, job.folder
     potential = ensemble(folder.parent / s["trained"], list(s["members"]))
     if {m["file"]: m["sha256"] for m in potential.card["members"]} != s["members"]:
@@ -96,7 +97,7 @@ def do_slab(job: Work) -> list[str]:
     moved = []
     for frame in parse.frames(folder / "md" / TRAJECTORY):
         atoms = annotated(potential, frame.atoms(periodic_z=True))
-        atoms.info |= {"system": "surface/Si100/MD", "time_ps": frame.step * TIMESTEP_FS / 1000}
+        atoms.info |= {"system": "surface/Li/needle", "time_ps": frame.step * TIMESTEP_FS / 1000}
         moved.append(atoms)
     write(folder / "trajectory.extxyz", moved, format="extxyz")
     looked = [moved[k] for k in np.linspace(1, len(moved) - 1, s["n_checked"]).round().astype(int)]
@@ -124,4 +125,4 @@ def teacher_labels(folder: Path, name: str, reference: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(work.perform(Path(sys.argv[1]), {"train": do_train, "slab": do_slab, "label": do_label}))
+    sys.exit(work.perform(Path(sys.argv[1]), {"train": do_train, "needle": do_needle, "label": do_label}))
