@@ -149,17 +149,20 @@ def needle(params: Params) -> Atoms:
 
 
 def try_on_needle(params: Params, trained: Work) -> Work:
-    """Start (or find) MD of the needle with a trained ensemble, some frames of which the teacher labels."""
+    """Start (or find) MD of a crystal and of the needle; the teacher labels some frames of the needle."""
     settings = {
         "members": {name: digest for name, digest in trained.status()["outputs"].items() if name.endswith(".pb")},
-        "trained": trained.folder.name,
+        "trained": trained.name,
         "temperature_K": params.temperature_K,
         "n_steps": params.n_md_steps,
         "n_checked": params.n_checked,
         "seed": params.seed,
         "reference": recipe.REFERENCE,
     }
-    return work.start(work.prepare(root(), "needle", settings, {"start.extxyz": [needle(params)]}), WORKER)
+    known = crystal("Li") * (4, 4, 4)
+    known.info = {"system": KNOWN[0]}
+    files = {"crystal.extxyz": [known], "needle.extxyz": [needle(params)]}
+    return work.start(work.prepare(root(), "needle", settings, files), WORKER)
 
 
 def label(chosen: list[Atoms]) -> Work:
@@ -190,9 +193,9 @@ def checked(done: Work, *names: str) -> list[Atoms]:
     return [atoms for name in names for atoms in read_frames(done.folder / f"{name}.predicted.extxyz")]
 
 
-def trajectory(tried: Work) -> list[Atoms]:
-    """Frames of the needle's MD with ``time_ps`` and, per atom, ``model_devi_f`` (eV/A)."""
-    return read_frames(tried.folder / "trajectory.extxyz")
+def trajectory(tried: Work, name: str = "needle") -> list[Atoms]:
+    """Frames of the MD of ``needle`` or ``crystal``, with ``time_ps`` and, per atom, ``model_devi_f`` (eV/A)."""
+    return read_frames(tried.folder / f"{name}.trajectory.extxyz")
 
 
 def deviation_eV_A(moved: list[Atoms]) -> np.ndarray:
@@ -200,18 +203,25 @@ def deviation_eV_A(moved: list[Atoms]) -> np.ndarray:
     return np.array([atoms.arrays["model_devi_f"].max() for atoms in moved])
 
 
-def choose_cuts(params: Params, trained: Work, tried: Work) -> list[Atoms]:
-    """Cut a cell around the least certain atom of each frame whose deviation lies in the window worth a label."""
-    moved = trajectory(tried)
-    low, high = window(trained)
+def window(tried: Work) -> tuple[float, float]:
+    """Deviation (eV/A) above which a frame is worth a label, and above which it is too far gone.
+
+    The first is the 95th percentile in MD of the crystal, which the members know, at the same temperature.
+    """
+    return float(np.percentile(deviation_eV_A(trajectory(tried, "crystal")[1:]), 95)), TOO_FAR_EV_A
+
+
+def choose_cuts(params: Params, tried: Work) -> list[Atoms]:
+    """Cut a cell around the least certain atom of each frame of the needle whose deviation lies in `window`.
+
+    Where no frame does, the most uncertain ones are taken all the same; ``info["in_window"]`` is then 0.
+    """
+    moved, (low, high) = trajectory(tried), window(tried)
+    deviation = deviation_eV_A(moved)
+    inside = candidates(deviation, low, high, params.n_cuts)
     chosen = []
-    for k in candidates(deviation_eV_A(moved), low, high, params.n_cuts):
+    for k in inside or candidates(deviation, 0.0, np.inf, params.n_cuts):
         cell = cut_around(moved[k], int(moved[k].arrays["model_devi_f"].argmax()), DESCRIPTOR["rcut"])
-        cell.info |= {"system": "surface/Li/cut", "round": 1}
+        cell.info |= {"system": "surface/Li/cut", "round": 1, "in_window": int(bool(inside))}
         chosen.append(cell)
     return chosen
-
-
-def window(trained: Work) -> tuple[float, float]:
-    """Deviation (eV/A) above which a frame is worth a label, and above which it is too far gone."""
-    return results(trained)["trust_eV_A"][0], TOO_FAR_EV_A

@@ -111,6 +111,16 @@ def deviation_chart(tried: Mapping[str, list[Atoms]], low_eV_A: float, high_eV_A
     return Chart("Do the members agree?", "time (ps)", "max force deviation (eV/Å)", (*lines, *levels))
 
 
+def cuts_text(cuts: list[Atoms]) -> str:
+    """How many cells were cut from how many atoms, and whether their frames lay in the window."""
+    sizes = [len(cell) for cell in cuts]
+    window = "in the window" if cuts[0].info["in_window"] else "below the window, the most uncertain ones"
+    return (
+        f"{len(cuts)} cells of {min(sizes)} to {max(sizes)} atoms, cut out of frames of {cuts[0].info['cut_from']} atoms "
+        f"{window}; {sum(cell.info['left_out'] for cell in cuts)} atoms left out at the new boundaries"
+    )
+
+
 def truth_chart(named: Mapping[str, Parity]) -> Chart:
     """True force error of each atom against the ensemble's deviation on it."""
     dots = []

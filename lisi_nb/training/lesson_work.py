@@ -17,7 +17,7 @@ from ase.io import write
 from lisi_nb.engine import parse
 from lisi_nb.engine.devices import Device, cpu_cores
 from lisi_nb.engine.execute import run_blocking
-from lisi_nb.engine.lammps import DEVIATION, TRAJECTORY, Segment, Stage
+from lisi_nb.engine.lammps import TRAJECTORY, Segment, Stage
 from lisi_nb.engine.run import write_json
 from lisi_nb.errors import RunFailed
 from lisi_nb.potentials import Potential
@@ -25,7 +25,7 @@ from lisi_nb.potentials.compressed import sha256
 from lisi_nb.training import recipe, work
 from lisi_nb.training.dataset import ELEMENTS, write_deepmd
 from lisi_nb.training.label import frame_id, read_frames
-from lisi_nb.training.publish import test_errors, thresholds
+from lisi_nb.training.publish import test_errors
 from lisi_nb.training.train import train_member
 from lisi_nb.training.validation.labels import predict
 from lisi_nb.training.work import Work
@@ -62,8 +62,7 @@ def do_train(job: Work) -> list[str]:
         outputs.append(f"{name}.predicted.extxyz")
         write(folder / outputs[-1], [annotated(potential, a) for a in given[name]], format="extxyz")
     errors = test_errors(potential, [*given["held_out"], *given["left_out"]])
-    trust_eV_A, how = thresholds(potential, given["held_out"])
-    write_json(folder / "results.json", {"errors": errors, "trust_eV_A": trust_eV_A, "trust_how": how})
+    write_json(folder / "results.json", {"errors": errors})
     curves = [f"member{k}/lcurve.out" for k in range(len(members))]
     return [*members, *curves, *outputs, "results.json"]
 
@@ -77,36 +76,42 @@ def annotated(potential: Potential, atoms: Atoms) -> Atoms:
 
 
 def do_needle(job: Work) -> list[str]:
-    """MD of the needle; deviation of every frame; the teacher's word on some of them."""
+    """MD of a crystal and of the needle; deviation of every frame; the teacher's word on some of the needle."""
     s, folder = job.settings, job.folder
     potential = ensemble(folder.parent / s["trained"], list(s["members"]))
     if {m["file"]: m["sha256"] for m in potential.card["members"]} != s["members"]:
         raise ValueError(f"{s['trained']} was trained anew meanwhile. Run the cells again from the training on.")
-    stage = Stage(s["n_steps"], s["temperature_K"], s["temperature_K"])
+    notes = {}
+    for name in ("crystal", "needle"):
+        moved, notes[name] = move(potential, read_frames(folder / f"{name}.extxyz")[0], folder / name, s)
+        write(folder / f"{name}.trajectory.extxyz", moved, format="extxyz")
+    looks = np.linspace(min(1, len(moved) - 1), len(moved) - 1, s["n_checked"]).round().astype(int)
+    write(folder / "looks.extxyz", [moved[k] for k in sorted(set(looks.tolist()))], format="extxyz")
+    teacher_labels(folder, "looks.extxyz", s["reference"])
+    checked = [annotated(potential, atoms) for atoms in read_frames(folder / "labels.extxyz")]
+    write(folder / "checked.predicted.extxyz", checked, format="extxyz")
+    write_json(folder / "results.json", {"ended_early": notes})
+    return [*(f"{name}.trajectory.extxyz" for name in notes), "checked.predicted.extxyz", "results.json"]
+
+
+def move(potential: Potential, atoms: Atoms, folder: Path, settings: dict[str, Any]) -> tuple[list[Atoms], str]:
+    """MD at constant temperature: annotated frames with ``time_ps``, and why it ended early if it did."""
+    stage = Stage(settings["n_steps"], settings["temperature_K"], settings["temperature_K"])
     segment = Segment(
-        (stage,), timestep_fs=TIMESTEP_FS, seed=s["seed"], dump_every=LOOK_EVERY, deviation_every=LOOK_EVERY
+        (stage,), timestep_fs=TIMESTEP_FS, seed=settings["seed"], dump_every=LOOK_EVERY, deviation_every=LOOK_EVERY
     )
     note = ""
     try:
-        atoms = read_frames(folder / "start.extxyz")[0]
-        run_blocking(folder / "md", atoms, segment, potential.models(), Device("cpu", "lesson", min(2, cpu_cores())))
-    except RunFailed as error:
-        if not (folder / "md" / DEVIATION).exists():
+        run_blocking(folder, atoms, segment, potential.models(), Device("cpu", "lesson", min(2, cpu_cores())))
+    except RunFailed as error:  # a potential far from what it knows may well lose atoms: that is part of the lesson
+        if not parse.count_frames(folder / TRAJECTORY):
             raise
         note = str(error).splitlines()[0]
-    moved = []
-    for frame in parse.frames(folder / "md" / TRAJECTORY):
-        atoms = annotated(potential, frame.atoms(periodic_z=True))
-        atoms.info |= {"system": "surface/Li/needle", "time_ps": frame.step * TIMESTEP_FS / 1000}
-        moved.append(atoms)
-    write(folder / "trajectory.extxyz", moved, format="extxyz")
-    looked = [moved[k] for k in np.linspace(1, len(moved) - 1, s["n_checked"]).round().astype(int)]
-    write(folder / "checked.extxyz", looked, format="extxyz")
-    teacher_labels(folder, "checked.extxyz", s["reference"])
-    checked = [annotated(potential, atoms) for atoms in read_frames(folder / "labels.extxyz")]
-    write(folder / "checked.predicted.extxyz", checked, format="extxyz")
-    write_json(folder / "results.json", {"ended_early": note})
-    return ["trajectory.extxyz", "labels.extxyz", "checked.predicted.extxyz", "results.json"]
+    frames = []
+    for frame in parse.frames(folder / TRAJECTORY):
+        frames.append(annotated(potential, frame.atoms(periodic_z=True)))
+        frames[-1].info |= {"system": atoms.info["system"], "time_ps": frame.step * TIMESTEP_FS / 1000}
+    return frames, note
 
 
 def do_label(job: Work) -> list[str]:
