@@ -116,7 +116,7 @@ def cuts_text(cuts: list[Atoms]) -> str:
     sizes = [len(cell) for cell in cuts]
     window = "in the window" if cuts[0].info["in_window"] else "below the window, the most uncertain ones"
     return (
-        f"{len(cuts)} cells of {min(sizes)} to {max(sizes)} atoms, cut out of frames of {cuts[0].info['cut_from']} atoms "
+        f"{len(cuts)} cells of {min(sizes)} to {max(sizes)} atoms, out of frames of {cuts[0].info['cut_from']} atoms "
         f"{window}; {sum(cell.info['left_out'] for cell in cuts)} atoms left out at the new boundaries"
     )
 
