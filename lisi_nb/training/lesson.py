@@ -134,7 +134,7 @@ def train(params: Params, more: list[Atoms]) -> Work:
 
 
 def needle(params: Params) -> Atoms:
-    """A lithium slab, three cells thick, with a needle of 2.5 x 2.5 x 4 cells on top, as a dendrite begins; 12 A of vacuum.
+    """A lithium slab, three cells thick, under a needle 2.5 cells wide and 4 high, as dendrites begin; 12 A of vacuum.
 
     Flat faces, edges and corners: atoms with few neighbours, as no frame of a crystal has them.
     """
