@@ -28,12 +28,13 @@ from ase import Atoms
 from ase.io import write
 
 from lisi_nb import paths
-from lisi_nb.engine.run import QUEUE_PATIENCE_S, alive, write_json
+from lisi_nb.engine.run import alive, write_json
 from lisi_nb.engine.worker import kill_children
 from lisi_nb.errors import RunFailed
 from lisi_nb.potentials.compressed import sha256
 
 GOING = ("queued", "running")
+START_PATIENCE_S = 180.0  # on a busy machine a process needs a minute to import what it needs
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Work:
         file = self.folder / "status.json"
         status: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"state": "prepared", "message": ""}
         gone = status["state"] == "running" and not alive(status["pid"], status["process_start"])
-        late = status["state"] == "queued" and time.time() - status["queued"] > QUEUE_PATIENCE_S
+        late = status["state"] == "queued" and time.time() - status["queued"] > START_PATIENCE_S
         if gone or late:
             return status | {"state": "interrupted", "message": "Its process is gone. Run the cell again to go on."}
         if status["state"] == "finished":
