@@ -20,7 +20,7 @@ from lisi_nb.training.validation.labels import Parity
 from lisi_nb.training.work import Work
 
 LEAST_ATOMS = 5  # of one kind for an error
-WINDOW = 9  # points of a learning curve averaged: each is the error of a few frames only
+WINDOW = 9  # looks of a learning curve averaged, fewer of a short one: each is the error of a few frames only
 ENERGY = "energy_rmse_meV_atom"
 
 
@@ -61,13 +61,12 @@ def live(trained: Work) -> tuple[Chart, ...]:
         ):
             label = f"member {k}, {what}"
             lines.append(Curve(*smooth(curve.step, error), label, colour=CYCLE[k], dash=dash))
-    title, y_label = f"Learning (mean of {WINDOW} looks)", "force error (eV/Å)"
-    return (Chart(title, "training step", y_label, tuple(lines)),) if found else ()
+    return (Chart("Learning, smoothed", "training step", "force error (eV/Å)", tuple(lines)),) if found else ()
 
 
 def smooth(step: np.ndarray, error: np.ndarray, n: int = WINDOW) -> tuple[np.ndarray, np.ndarray]:
     """Root of the mean square of `n` neighbouring points, at the middle of their steps; both ``(m,)``."""
-    n = min(n, len(step))
+    n = max(1, min(n, len(step) // 4))
     mean = np.ones(n) / n
     return np.convolve(step, mean, "valid"), np.sqrt(np.convolve(error**2, mean, "valid"))
 
@@ -104,7 +103,7 @@ def deviation_chart(tried: Mapping[str, list[Atoms]], low_eV_A: float, high_eV_A
     marks = [("worth a label above", low_eV_A), ("too far gone above", high_eV_A)]
     top = max(float(line.y.max()) for line in lines)
     levels = [
-        Curve(np.array([0.0, end_ps]), np.full(2, value), f"{text} {value:g}", style="level")
+        Curve(np.array([0.0, end_ps]), np.full(2, value), f"{text} {value:.2g}", style="level")
         for text, value in marks
         if value < 2 * top
     ]
