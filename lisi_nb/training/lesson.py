@@ -44,7 +44,7 @@ class Params(declared.Params):
         help="Strained and rattled lithium crystals that the teacher labels now.",
     )  # fmt: skip
     n_steps: int = parameter(
-        400, label="Training steps", low=20, high=20_000_000, group="Training", paper=16_000_000,
+        1500, label="Training steps", low=20, high=20_000_000, group="Training", paper=16_000_000,
         help="Of each member; every step learns from about 128 atoms.",
     )  # fmt: skip
     n_members: int = parameter(
