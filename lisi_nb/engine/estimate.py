@@ -121,6 +121,21 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
     ValueError, RunFailed
         A bad parameter or device; LAMMPS does not run here.
     """
+    cost = unmeasured(study, params, device)
+    if cost.speed_known or not (exact or problems([cost])):
+        return cost
+    probe.speed(potentials.get(params.potential), cost.device)  # type: ignore[attr-defined]
+    return unmeasured(study, params, device)
+
+
+def unmeasured(study: ModuleType, params: Params, device: str = "auto") -> Estimate:
+    """`estimate` within a second: with the speed that was measured here before, or with upper bounds.
+
+    Raises
+    ------
+    ValueError
+        A bad parameter or device.
+    """
     if hasattr(study, "check"):
         study.check(params)
     potential = potentials.get(params.potential)  # type: ignore[attr-defined]
@@ -139,16 +154,15 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
         free_disk_bytes=shutil.disk_usage(existing(paths.runs())).free,
         free_memory_bytes=free,
     )
-    bound = Estimate(
-        **common,
-        run_s=n_atoms * segment.n_steps * SLOWEST_S_PER_ATOM_STEP * ask_of_all,
-        preparation_s=sum(n * steps * SLOWEST_S_PER_ATOM_STEP for n, steps in jobs),
-        memory_bytes=round(n_atoms * MOST_BYTES_PER_ATOM + where.ranks * MOST_BYTES_PER_RANK),
-        speed_known=False,
-    )
-    if not exact and not problems([bound]) and not probe.cached_file(potential, where).exists():
-        return bound
-    speed = probe.speed(potential, where)
+    speed = probe.known(potential, where)
+    if speed is None:
+        return Estimate(
+            **common,
+            run_s=n_atoms * segment.n_steps * SLOWEST_S_PER_ATOM_STEP * ask_of_all,
+            preparation_s=sum(n * steps * SLOWEST_S_PER_ATOM_STEP for n, steps in jobs),
+            memory_bytes=round(n_atoms * MOST_BYTES_PER_ATOM + where.ranks * MOST_BYTES_PER_RANK),
+            speed_known=False,
+        )
     return Estimate(
         **common,
         run_s=speed.start_s + segment.n_steps * speed.step_s(n_atoms) * ask_of_all,

@@ -7,11 +7,10 @@ nothing. Both only read the run folder, so they follow runs started anywhere, an
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import html
 import os
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event
 
 import ipywidgets as w
 from IPython.display import HTML, DisplayHandle, Image
@@ -21,6 +20,7 @@ from lisi_nb.engine import launch
 from lisi_nb.engine.run import ENDED, Run
 from lisi_nb.units import duration
 from lisi_nb.widgets.reading import Physics, Progress, Unreadable
+from lisi_nb.widgets.threads import in_thread
 from lisi_nb.widgets.watch import Live, watch
 
 RESUMABLE = {"stopped": "Resume the run", "interrupted": "Resume the run", "prepared": "Start the run"}
@@ -146,7 +146,7 @@ class Monitor(w.VBox):
         super().close()
 
     def _start(self) -> None:
-        self.thread = _in_thread(self._watch)
+        self.thread = in_thread(self._watch)
 
     def _watch(self) -> None:
         try:
@@ -162,20 +162,13 @@ class Monitor(w.VBox):
             self.picture.value, self.picture.layout.display = png, None
 
 
-def _in_thread(work: Callable[[], None]) -> Thread:
-    # With the context of this cell, which tells the kernel to which cell an output belongs.
-    thread = Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
-    thread.start()
-    return thread
-
-
 class Screen:
     """Three displays updated in place: unlike widgets, the last text and picture stay in a saved notebook."""
 
     def __init__(self, run: Run, live: Live | None) -> None:
         self.run, self._live, self.leave = run, live, Event()
         self._text, self._below, self._picture = DisplayHandle(), DisplayHandle(), DisplayHandle()
-        self._buttons = Buttons(run, lambda: _in_thread(self.watch))
+        self._buttons = Buttons(run, lambda: in_thread(self.watch))
         self._text.display(HTML("starting ..."))
         self._below.display(self._buttons)
         self._picture.display(HTML(""))

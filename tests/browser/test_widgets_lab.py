@@ -26,8 +26,7 @@ def test_the_form_refuses_beside_the_field_and_shows_its_code(lab, page, artifac
     folder, url = lab
     cells = [
         "from lisi_nb.studies import interdiffusion\nfrom lisi_nb.widgets import form",
-        "def estimate(params):\n    return f'{params.atom_steps():.3g} atom-steps'\n\n"
-        "controls = form(interdiffusion.scaled('lesson'), interdiffusion, estimate)\ncontrols",
+        "controls = form(interdiffusion.scaled('lesson'), interdiffusion)\ncontrols",
     ]
     write_notebook(folder / "form-code.ipynb", cells)
     page.goto(url("form-code.ipynb"))
@@ -35,6 +34,7 @@ def test_the_form_refuses_beside_the_field_and_shows_its_code(lab, page, artifac
     wait_done(page, 60)
     form = cell_of(page, "controls = form(")
     form.scroll_into_view_if_needed()
+    form.get_by_text("384 atoms, 10000 steps on").wait_for()
     form.screenshot(path=artifacts / "form-lesson.png")
 
     form.get_by_role("tab", name="Dynamics").click()
