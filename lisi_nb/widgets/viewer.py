@@ -70,7 +70,7 @@ class View(w.VBox):
         self.axis.observe(lambda _: self._span(first), "value")
         self.slice.observe(lambda _: self._cut(), "value")
         save = w.Button(description="Save picture", icon="camera", layout=w.Layout(width="130px"))
-        save.on_click(lambda _: self._save())
+        save.on_click(lambda _: self.scene.later(self._save))
         return w.HBox([*buttons, self.axis, self.slice, w.Label("Å"), save])
 
     def _span(self, first: Atoms) -> None:
@@ -148,9 +148,8 @@ def _ending(path: Path | str, suffix: str) -> Path:
 
 def _legend(look: Look) -> str:
     colours = look.colours
-    if colours.of is None:
-        elements = dict.fromkeys(s for k in (0, -1) for s in look.frames.atoms(k % len(look.frames)).symbols)
-        return " ".join(f'<span style="color:{palette.COLOURS[e]}">&#9679;</span> {e}' for e in elements)
+    if named := look.legend():
+        return " &nbsp; ".join(f'<span style="color:{c}">&#9679;</span> {name}' for name, c in named.items())
     low, high = colours.limits
     stops = ",".join("rgb" + str(tuple(int(255 * c) for c in rgb)) for rgb in plots.shades(np.linspace(0, 1, 9), 0, 1))
     scale = f'<span style="display:inline-block;width:110px;height:10px;background:linear-gradient(to right,{stops})">'
@@ -172,8 +171,8 @@ def view(
     what : ase.Atoms, sequence of ase.Atoms, or Run
         A run is shown with the frames it has written so far; call again for more.
     colour, label, limits
-        Colour atoms by ``"element"``, ``"coordination"``, ``"displacement"`` or any numbers, such as atomic energies
-        ``(n_atoms,)``; `label` names them with their unit (see `lisi_nb.widgets.frames.colouring`).
+        Colour atoms by ``"element"``, ``"phase"``, ``"coordination"``, ``"displacement"`` or any numbers, such as
+        atomic energies ``(n_atoms,)``; `label` names them with their unit (see `lisi_nb.widgets.frames.colouring`).
     viewer : str
         ``"auto"``, ``"nglview"`` (one fixed cell, the same atoms) or ``"ovito"`` (anything).
     every : int, optional
