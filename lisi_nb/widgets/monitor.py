@@ -19,6 +19,7 @@ from lisi_nb import palette
 from lisi_nb.engine import launch
 from lisi_nb.engine.run import ENDED, Run
 from lisi_nb.units import duration
+from lisi_nb.widgets.folder import folder_html
 from lisi_nb.widgets.reading import Physics, Progress, Unreadable
 from lisi_nb.widgets.threads import in_thread
 from lisi_nb.widgets.watch import Live, watch
@@ -107,16 +108,6 @@ class Buttons(w.VBox):
         self.answer.value = folder_html(self.run) if shown else ""
 
 
-def folder_html(run: Run) -> str:
-    """Where the run lies (one click selects the path) and what is in it."""
-    path = f'<code style="user-select:all">{html.escape(str(run.folder.resolve()))}</code>'
-    if not run.folder.exists():
-        return f"{path} is gone."
-    files = sorted(file for file in run.folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    listed = " · ".join(f"{html.escape(file.name)} {file.stat().st_size / 1000:.1f} kB" for file in files)
-    return f'<div style="line-height:1.5">{path} (click and copy)<br>{listed}</div>'
-
-
 class Monitor(w.VBox):
     """A run being followed, as a widget; the cell that shows it does not wait.
 
@@ -154,6 +145,8 @@ class Monitor(w.VBox):
         except Unreadable as sentence:
             self.text.value = html.escape(str(sentence))
             self.buttons.layout.display = "none"
+        except Exception as error:  # in a thread it would vanish, and the widget stand still
+            self.text.value = f"No longer followed, but the run goes on: {html.escape(repr(error))}"
 
     def _show(self, now: Progress, physics: Physics | None, png: bytes | None) -> None:
         self.text.value = bar(self.run, now, physics)

@@ -25,6 +25,11 @@ from lisi_nb.widgets.ovito_scene import OvitoScene
 VIEWERS = ("auto", "nglview", "ovito")
 MOVIE_FRAMES = 60  # at most, so that a movie is made within seconds and stays small
 AXES = ("x", "y", "z")
+# Stands where the canvas will be, which covers it.
+WAITING = (
+    "The atoms appear here within seconds. If they do not, this browser has no WebGL: press <i>Still picture</i>, "
+    "which needs none."
+)
 
 
 class View(w.VBox):
@@ -38,10 +43,12 @@ class View(w.VBox):
         what = look.frames.name or f"{len(first)} atoms"
         self.said = f"{self.scene.name}, because {why}: {what}"
         legend = w.HTML(f"{_legend(look)} &nbsp; {html.escape(self.said)}; drag to turn, wheel to zoom")
-        parts = [legend, self.scene.widget]
+        waiting = w.HTML(WAITING, layout=w.Layout(height="0px", overflow="visible", margin="0 0 0 8px"))
+        self.still = w.Image(format="png", layout=w.Layout(display="none", max_width="100%", align_self="flex-start"))
+        parts = [legend, waiting, self.scene.widget]
         if len(look.frames) > 1:
             parts.append(self._player())
-        super().__init__([*parts, self._tools(first), self.answer])
+        super().__init__([*parts, self._tools(first), self.answer, self.still])
 
     def __repr__(self) -> str:
         return self.said
@@ -71,7 +78,10 @@ class View(w.VBox):
         self.slice.observe(lambda _: self._cut(), "value")
         save = w.Button(description="Save picture", icon="camera", layout=w.Layout(width="130px"))
         save.on_click(lambda _: self.scene.later(self._save))
-        return w.HBox([*buttons, self.axis, self.slice, w.Label("Å"), save])
+        still = w.ToggleButton(description="Still picture", icon="image", layout=w.Layout(width="130px"))
+        still.tooltip = "The frame as it is now, drawn without WebGL."
+        still.observe(lambda change: self.scene.later(lambda: self._still(change["new"])), "value")
+        return w.HBox([*buttons, self.axis, self.slice, w.Label("Å"), still, save])
 
     def _span(self, first: Atoms) -> None:
         """Let the slice slider reach over the whole first frame."""
@@ -96,6 +106,13 @@ class View(w.VBox):
 
     def _frame(self) -> int:
         return self.slider.value if len(self.look.frames) > 1 else 0
+
+    def _still(self, shown: bool) -> None:
+        try:
+            self.still.value = plots.png(self.picture()) if shown else b""
+            self.still.layout.display = None if shown else "none"
+        except Exception as error:  # in a callback it would vanish
+            self._failed(error)
 
     def _save(self) -> None:
         number = 1

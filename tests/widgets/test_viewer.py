@@ -1,5 +1,6 @@
 """One call views a structure, a series or a run; what a viewer would draw wrongly is refused."""
 
+import io
 import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -273,6 +274,24 @@ def test_other_kinds_of_files_are_refused(silicon, tmp_path):
         view(silicon).save_movie(tmp_path / "a.gif")
     with pytest.raises(ValueError, match="camera='left' is not known"):
         view(silicon).save_picture(tmp_path / "a.png", camera="left")
+
+
+def still_button(shown):
+    """The button that shows what needs no WebGL."""
+    rows = [row for row in shown.children if hasattr(row, "children")]
+    return next(w for row in rows for w in row.children if getattr(w, "description", "") == "Still picture")
+
+
+@pytest.mark.parametrize("viewer", ["nglview", "ovito"])
+def test_a_still_picture_is_one_click_away_where_there_is_no_webgl(silicon, viewer):
+    shown = view(silicon, viewer=viewer)
+    assert shown.still.layout.display == "none"
+    still_button(shown).value = True
+    assert Image.open(io.BytesIO(shown.still.value)).size[0] > 200
+    assert shown.still.layout.display is None
+    still_button(shown).value = False
+    assert shown.still.layout.display == "none"
+    assert "no WebGL" in shown.children[1].value
 
 
 def test_the_button_saves_a_picture_and_says_where(silicon, tmp_path, monkeypatch):
