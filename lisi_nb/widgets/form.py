@@ -47,8 +47,10 @@ class Form(w.VBox):
         rows = {f.name: self._row(f) for f in self.fields}
         self._tabs = w.Tab([w.VBox([rows[name] for name in names]) for names in self._groups.values()])
         self._tabs.selected_index = 0
-        shown = w.Accordion([text for text, _ in self._texts.values()], titles=tuple(self._texts))
-        parts = [*self._scale_switch(), self._tabs, self._summary, *([self.cost] if self.cost else []), shown]
+        texts = [text for text, _ in self._texts.values()]
+        # Buttons, because the headings of an Accordion cannot be reached by keyboard.
+        reveal = w.HBox([_reveal(name, text) for name, text in zip(self._texts, texts, strict=True)])
+        parts = [*self._scale_switch(), self._tabs, self._summary, *([self.cost] if self.cost else []), reveal, *texts]
         super().__init__(parts, layout=w.Layout(max_width="1020px"))
         self._show()
 
@@ -147,6 +149,19 @@ class Form(w.VBox):
             self.cost.say(_WRONG)
         else:
             self.cost.show(self.choice.params)
+
+
+def _reveal(name: str, text: w.HTML) -> w.ToggleButton:
+    """A button that shows and hides `text`, which is hidden first."""
+
+    def show(shown: bool) -> None:
+        text.layout.display = None if shown else "none"
+
+    button = w.ToggleButton(description=name, icon="code", tooltip=f"{name} of these values, or hide it.")
+    button.layout.width = "210px"
+    button.observe(lambda change: show(change["new"]), "value")
+    show(False)
+    return button
 
 
 def form(params: Params, study: ModuleType | None = None) -> Form:

@@ -122,7 +122,8 @@ class Monitor(w.VBox):
     def __init__(self, run: Run, live: Live | None = None) -> None:
         self.run, self._live, self._leave = run, live, Event()
         self.text, self.picture = w.HTML("starting ..."), w.Image(format="png", layout=w.Layout(display="none"))
-        self.picture.layout.max_width, self.picture.layout.align_self = "900px", "flex-start"
+        self.picture.layout.max_width, self.picture.layout.align_self = "100%", "flex-start"
+        self.picture.layout.object_fit, self.picture.layout.margin = "contain", "0"
         self.buttons = Buttons(run, self._start)
         super().__init__([self.text, self.buttons, self.picture])
         self._start()

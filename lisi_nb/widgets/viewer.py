@@ -45,6 +45,7 @@ class View(w.VBox):
         legend = w.HTML(f"{_legend(look)} &nbsp; {html.escape(self.said)}; drag to turn, wheel to zoom")
         waiting = w.HTML(WAITING, layout=w.Layout(height="0px", overflow="visible", margin="0 0 0 8px"))
         self.still = w.Image(format="png", layout=w.Layout(display="none", max_width="100%", align_self="flex-start"))
+        self.still.layout.object_fit, self.still.layout.margin = "contain", "0"
         parts = [legend, waiting, self.scene.widget]
         if len(look.frames) > 1:
             parts.append(self._player())
@@ -77,6 +78,7 @@ class View(w.VBox):
         self.axis.observe(lambda _: self._span(first), "value")
         self.slice.observe(lambda _: self._cut(), "value")
         save = w.Button(description="Save picture", icon="camera", layout=w.Layout(width="130px"))
+        save.tooltip = "Write the frame as it is now to a PNG file beside the notebook."
         save.on_click(lambda _: self.scene.later(self._save))
         still = w.ToggleButton(description="Still picture", icon="image", layout=w.Layout(width="130px"))
         still.tooltip = "The frame as it is now, drawn without WebGL."
