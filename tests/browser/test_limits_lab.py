@@ -86,9 +86,10 @@ def test_a_small_window_without_a_mouse_and_without_webgl(lab, small, smoke_run,
     form.screenshot(path=artifacts / "small-form-code.png")
     form.get_by_role("tab").first.focus()
     page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
     assert ask(page, "print(controls._tabs.selected_index)") == "1"
 
-    view.get_by_text("this browser has no WebGL").first.wait_for()
+    view.get_by_text("this browser has no WebGL").first.wait_for(state="attached")
     view.get_by_role("button", name="Still picture").first.press("Enter")
     view.locator("img").nth(1).wait_for()  # in both views of the one widget
     view.screenshot(path=artifacts / "small-still.png")
