@@ -7,6 +7,8 @@ import json
 import os
 from pathlib import Path
 
+from jupyter_core.paths import jupyter_runtime_dir
+
 from lisi_nb.engine.run import Run
 
 
@@ -35,12 +37,10 @@ def _link(folder: Path) -> str:
 
 def lab_path(folder: Path) -> str | None:
     """Path of `folder` in the file browser of the JupyterLab that this kernel belongs to; ``None`` if it has none."""
-    from jupyter_server.serverapp import list_running_servers
-
-    for server in list_running_servers():
-        root = Path(server["root_dir"]).resolve()
-        if server["pid"] == os.getppid() and folder.is_relative_to(root):
-            inside = folder.relative_to(root)
-            hidden = any(part.startswith(".") for part in inside.parts)  # the server hides these
-            return None if hidden else inside.as_posix()
-    return None
+    server = Path(jupyter_runtime_dir()) / f"jpserver-{os.getppid()}.json"
+    try:
+        inside = folder.relative_to(Path(json.loads(server.read_text())["root_dir"]).resolve())
+    except (OSError, ValueError, KeyError):  # another kind of server, or a folder outside its root
+        return None
+    hidden = any(part.startswith(".") for part in inside.parts)  # the server hides these
+    return None if hidden else inside.as_posix()

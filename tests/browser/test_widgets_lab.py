@@ -165,7 +165,7 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, page, artifa
         "slab = bulk('Si', cubic=True).repeat((3, 3, 6))\nslab.numbers[slab.positions[:, 2] > 20] = 3\n"
         "grown = slab.copy()\ngrown.set_cell(1.2 * slab.cell.array, scale_atoms=True)",
         "still = view(slab, slab.positions[:, 0], 'x (Å)')\nstill",
-        "moving = view([slab, grown])\nmoving",
+        "moving = view([slab, grown], 'phase')\nmoving",
     ]
     write_notebook(folder / "views.ipynb", cells)
     page.goto(url("views.ipynb"))

@@ -1,6 +1,8 @@
 """The monitor reads a run's files, shows them, ends with the run, and speaks launch.wait's words."""
 
 import asyncio
+import json
+import os
 import shutil
 import threading
 import time
@@ -14,7 +16,7 @@ from lisi_nb.engine import launch
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import RunFailed
 from lisi_nb.studies import interdiffusion
-from lisi_nb.widgets import Monitor, follow, monitor, reading, watch
+from lisi_nb.widgets import Monitor, folder, follow, monitor, reading, watch
 
 
 @pytest.fixture
@@ -269,6 +271,23 @@ def test_the_folder_is_shown_with_its_files(run):
     assert all(words in buttons.answer.value for words in (str(run.folder), "manifest.json", "traj.0.bin"))
     buttons.folder.value = False
     assert buttons.answer.value == ""
+
+
+@pytest.mark.parametrize(
+    ("root", "parent", "path"),
+    [("", True, "data/runs/x"), ("data", True, "runs/x"), ("other", True, None), ("", False, None), (".h", True, None)],
+)
+def test_the_file_browser_is_offered_where_it_shows_the_folder(tmp_path, monkeypatch, root, parent, path):
+    """Below the root of the JupyterLab that started this kernel, and not hidden."""
+    place = tmp_path / (".h" if root == ".h" else "") / "data" / "runs" / "x"
+    place.mkdir(parents=True)
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    server = tmp_path / f"jpserver-{os.getppid() if parent else 1}.json"
+    server.write_text(json.dumps({"root_dir": str(tmp_path / root.replace(".h", ""))}))
+    assert folder.lab_path(place.resolve()) == path
+    shown = folder.folder_html(Run(place))
+    assert str(place) in shown
+    assert ("open in the file browser" in shown) == (path is not None)
 
 
 def test_a_budget_spends_its_share_of_the_time(monkeypatch):
