@@ -20,7 +20,7 @@ RADII_A = {
 # Crystal phases, as `lisi_nb.widgets.phases` tells them apart; a name ends with its element.
 PHASES = {
     "diamond Si": "#0072b2", "edge of diamond Si": "#8fd3ff", "other Si": "#e69f00",
-    "bcc Li": "#4b1f7a", "close-packed Li": "#f0e442", "other Li": "#cc79a7", "other element": "#777777",
+    "bcc Li": "#a0522d", "close-packed Li": "#f0e442", "other Li": "#cc79a7", "other element": "#777777",
 }  # fmt: skip
 LIGHTS = {"green": "#009e73", "amber": "#e69f00", "red": "#d03030", "unknown": "#999999"}
 ERROR = "#d03030"

@@ -61,6 +61,11 @@ def test_crystal_phases_differ(seen):
         assert distance(a, b, seen) > 10, (a, b)
 
 
+@pytest.mark.parametrize("phase", palette.PHASES)
+def test_crystal_phases_are_seen_before_the_black_of_ovito(phase):
+    assert contrast(palette.PHASES[phase], "#000000") >= 3
+
+
 @pytest.mark.parametrize("ground", ["#ffffff", "#111111"])  # JupyterLab, light and dark
 def test_words_in_colour_are_legible_on_both_themes(ground):
     assert contrast(palette.ERROR, ground) >= 3
