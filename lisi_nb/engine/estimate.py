@@ -155,7 +155,7 @@ def _at_speed(study: ModuleType, params: Params, where: Device, speed: Speed | N
     ask_of_all = 1.0
     if segment.deviation_every:
         ask_of_all += (len(potential.card["members"]) - 1) / segment.deviation_every
-    common = dict(
+    common: dict[str, Any] = dict(
         device=where,
         n_atoms=n_atoms,
         n_steps=segment.n_steps,
