@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lisi_nb.commands.common import Answer, progress_line, say, study_names, summary
-from lisi_nb.engine import launch, record
+from lisi_nb.engine import chain, launch, record
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.estimate import size
 from lisi_nb.engine.run import Run
@@ -58,15 +58,20 @@ def _problem(run: Run) -> str:
 
 
 def command_show(options: argparse.Namespace) -> Answer:
-    """``lisi-nb show``: manifest, status and results of one run."""
+    """``lisi-nb show``: manifest, status, decisions (of a chain) and results of one run."""
     run = runs.open_run(options.run)
-    status = run.status()
+    status, decisions = run.status(), chain.decisions(run)
     say(f"{run}\n{status['message']}\n{run.manifest['structure']['report']}")
     for name, entry in run.manifest["params"].items():
         say(f"  {name} = {entry['value']} {entry['unit']}")
+    for decision in decisions:
+        numbers = ", ".join(f"{name} = {value:.4g}" for name, value in decision["numbers"].items())
+        said = f"{decision.get('number', '')} {decision['name']}: {decision['why']}"
+        say(f"  {said}" + (f" ({numbers})" if numbers else ""))
     for name, entry in ((run.results() or {}).get("quantities") or {}).items():
         say(f"  {name}: {entry['value']} ± {entry['error']} {entry['unit']}")
-    return 0, {"manifest": run.manifest, "status": status, "results": run.results()}
+    answer = {"manifest": run.manifest, "status": status, "results": run.results()}
+    return 0, answer | ({"decisions": decisions} if decisions else {})
 
 
 def command_export(options: argparse.Namespace) -> Answer:

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from lisi_nb import potentials
+from lisi_nb import cli, potentials
 from lisi_nb.engine import chain, launch, record, supervise, worker
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.devices import Device
@@ -84,6 +84,13 @@ def test_relaxed_energies_lie_below_those_of_the_dynamics(finished):
         bulk = potentials.get("lisi").card["properties"]["element_eV_atom"]
         reference = (composition.n_li * bulk["Li"] + composition.n_si * bulk["Si"]) / n
         assert composition.formation_eV_atom < composition.energy_eV_atom.value - reference
+
+
+def test_show_tells_the_decisions(finished, capsys):
+    assert cli.main(["show", finished.id, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [d["name"] for d in json.loads(out)["decisions"]] == NAMES
+    assert "2 equilibrate: the 12 outermost Li were removed (x_before = 3.6, x = 2.8, n_removed = 12" in err
 
 
 def test_an_exported_chain_names_each_segment(finished, tmp_path):
@@ -183,7 +190,7 @@ def test_a_chain_asked_to_stop_between_segments_stops(by_hand):
 
 
 def test_another_plan_than_the_one_that_began_a_segment_is_refused(by_hand):
-    run, _ = by_hand(Step("think", Task("lisi_nb.no_such_module"), "a mistake"))
+    by_hand(Step("think", Task("lisi_nb.no_such_module"), "a mistake"))
     with pytest.raises(ValueError, match="begun as 'think'; the plan now says 'warm'"):
         by_hand(Step("warm", MD, "first"))
     with pytest.raises(ValueError, match="gave Segment; a chain takes Step or Stop"):

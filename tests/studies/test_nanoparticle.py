@@ -1,0 +1,192 @@
+"""The nanoparticle study: what it builds and plans, what it refuses, and how it judges, on particles made by hand."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from lisi_nb.engine.steps import Step, Stop
+from lisi_nb.structures.crystals import crystal
+from lisi_nb.structures.nanoparticles import sphere
+from lisi_nb.studies import nanoparticle
+from lisi_nb.studies.nanoparticle.analyse import Composition, Result
+from lisi_nb.studies.nanoparticle.build import composition, n_compositions, n_removed
+from lisi_nb.studies.nanoparticle.compare import inside_and_outside
+from lisi_nb.units import Measured
+
+SMOKE = nanoparticle.scaled("smoke")
+LESSON = nanoparticle.scaled("lesson")
+
+
+@dataclass
+class Done:
+    """A segment that has ended, as `plan` sees it."""
+
+    name: str
+    atoms: Atoms
+
+
+def planned(params, most=60):
+    """All steps of a chain whose atoms do not move."""
+    atoms, history, steps = nanoparticle.build(params), [], []
+    while isinstance(step := nanoparticle.plan(params, tuple(history)), Step):
+        steps.append(step)
+        atoms = step.atoms if step.atoms is not None else atoms
+        history.append(Done(step.name, atoms))
+        assert len(steps) < most
+    return steps, step, history
+
+
+def test_the_crystal_is_taken_apart_from_outside():
+    steps, end, history = planned(LESSON)
+    assert [s.name for s in steps] == ["equilibrate", "sample"] * n_compositions(LESSON)
+    assert sum(s.n_steps for s in steps) == nanoparticle.expected_steps(LESSON)
+    first = history[0].atoms
+    assert len(first) == nanoparticle.n_atoms(LESSON) == 907
+    x = [composition(done.atoms) for done in history[::2]]
+    assert x == sorted(x, reverse=True)
+    per_step = n_removed(LESSON, first)
+    assert per_step == round(1000 / 9429 * (first.numbers == 3).sum())
+    for before, after in zip(history[:-2:2], history[2::2], strict=True):
+        assert (before.atoms.numbers == 3).sum() - (after.atoms.numbers == 3).sum() == per_step
+        assert (after.atoms.numbers == 14).sum() == (first.numbers == 14).sum()
+        reach = [np.linalg.norm(a.atoms.positions[a.atoms.numbers == 3] - a.atoms.get_center_of_mass(), axis=1).max()
+                 for a in (before, after)]  # fmt: skip
+        assert reach[1] < reach[0] + 1e-9
+    assert isinstance(end, Stop)
+    assert end.numbers["x_next"] < LESSON.x_end <= x[-1]
+
+
+def test_a_quarter_of_the_time_seeds_the_next_composition():
+    steps, _, _ = planned(LESSON)
+    quarter, rest = steps[0].segment, steps[1].segment
+    assert 3 * quarter.n_steps == rest.n_steps
+    assert (quarter.n_steps + rest.n_steps) * LESSON.timestep_fs == 1000 * LESSON.step_ps
+    assert not quarter.keep_velocities
+    assert rest.keep_velocities
+    assert rest.relax_after
+    assert len({s.segment.seed for s in steps}) == len(steps)
+
+
+@pytest.mark.parametrize("family", ["a-Li3.50Si", "a-Li2.25Si"])
+def test_amorphous_particles_are_cut_from_a_bulk_that_was_molten(family):
+    params = nanoparticle.scaled("smoke", family)
+    bulk = nanoparticle.build(params)
+    assert bulk.pbc.all()
+    assert composition(bulk) == pytest.approx(float(family[4:8]), abs=0.04)
+    anneal = nanoparticle.plan(params, ())
+    assert anneal.name == "anneal"
+    melt, cool = anneal.segment.stages
+    assert (melt.start_K, cool.start_K, cool.stop_K) == (1400.0, 1400.0, params.temperature_K)
+    assert {stage.relax for stage in (melt, cool)} == {"iso"}
+    cut = nanoparticle.plan(params, (Done("anneal", bulk),))
+    assert len(cut.atoms) == len(sphere(bulk, params.diameter_A, params.vacuum_A))
+    assert cut.numbers["x"] == pytest.approx(composition(cut.atoms))
+
+
+def test_the_paper_scale_has_its_atoms():
+    paper = nanoparticle.scaled("paper")
+    assert nanoparticle.n_atoms(paper) == pytest.approx(12000, rel=0.01)
+    assert n_removed(paper, crystal("Li15Si4")) == 1000
+    assert paper.step_ps == 4000.0
+    assert n_compositions(paper) >= 9
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(family="c-Li4Si"), "family='c-Li4Si' is not known. Allowed: c-Li3.75Si, a-Li3.50Si, a-Li2.25Si"),
+        (dict(diameter_A=5.0), "diameter_A=5"),
+        (dict(x_end=5.0), "x_end=5"),
+        (dict(n_remove=-1), "n_remove=-1"),
+        (dict(temperature_K=5000.0), "temperature_K=5000"),
+        (dict(timestep_fs=10.0), "timestep_fs=10"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        nanoparticle.build(SMOKE.replace(**changes))
+
+
+def test_taking_more_lithium_than_there_is_is_refused_before_anything_runs():
+    with pytest.raises(ValueError, match=r"Taking 50 of 54 Li leaves x = 0\.27, below x_end=1\.5; remove fewer"):
+        nanoparticle.build(SMOKE.replace(n_remove=50))
+
+
+def test_a_particle_smaller_than_one_cell_is_refused():
+    with pytest.raises(ValueError, match="A particle holds at least one cell"):
+        nanoparticle.build(nanoparticle.scaled("smoke", "a-Li3.50Si", bulk_repeat=2))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Only what the claims look at."""
+
+    x: np.ndarray
+    x_error: np.ndarray
+    coordination: np.ndarray
+    n_si: np.ndarray
+    middle_A: np.ndarray
+    radius_A: float
+
+
+def particle(x, formation_eV_si, coordination=(0.0, 0.0, 0.2, 0.6), x_of_r=(3.7, 3.5, 2.5, 3.0), surface=0.9):
+    n_si = 100
+    n_li = round(x * n_si)
+    profile = Profile(np.array(x_of_r), np.full(4, 0.02), np.array(coordination), np.full(4, 25.0),
+                      np.array([5.0, 8.0, 10.0, 12.0]), 13.0)  # fmt: skip
+    of_atom = formation_eV_si * n_si / (n_li + n_si)
+    one = Measured(1.2, 0.05, "1")
+    return Composition(0, n_li, n_si, of_atom, one, profile, one, {}, one, one, Measured(surface, 0.01, "1"),
+                       np.zeros((1, 3)), np.zeros(1, bool))  # fmt: skip
+
+
+def family(name, slope, offset, n_runs=3, **looks):
+    """Chains of three seeds, each 2 meV apart, on a line of formation energy against x."""
+    chains = tuple(
+        tuple(particle(x, offset + slope * x + 0.002 * seed, **looks) for x in (3.6, 3.1, 2.6, 2.3, 1.9, 1.4))
+        for seed in range(n_runs)
+    )
+    params = {"temperature_K": 500.0, "step_ps": 8.0, "potential": "lisi"}
+    return Result(name, params, n_runs, chains, "green", 0.1)
+
+
+def families(crystal_offset=0.0, **more):
+    return {
+        "c-Li3.75Si": family("c-Li3.75Si", -0.30, crystal_offset, **more),
+        "a-Li3.50Si": family("a-Li3.50Si", -0.28, 0.05, **more),
+        "a-Li2.25Si": family("a-Li2.25Si", -0.26, -0.20, **more),
+    }
+
+
+def verdicts(results):
+    return {claim.text: claim.verdict for claim in nanoparticle.claims(results)}
+
+
+def test_claims_that_hold():
+    assert set(verdicts(families()).values()) == {"true"}
+
+
+def test_claims_that_do_not_hold():
+    found = verdicts(families(0.3, coordination=(0.6, 0.5, 0.1, 0.0), x_of_r=(3.7, 3.5, 3.0, 2.5), surface=0.3))
+    assert set(found.values()) == {"false"}
+
+
+def test_one_seed_judges_nothing():
+    claims = nanoparticle.claims(families(n_runs=1))
+    assert {claim.verdict for claim in claims} == {"undecided"}
+    assert all("too few seeds to judge (1, 3 needed)" in claim.because for claim in claims)
+
+
+def test_inside_and_outside_weigh_shells_by_their_silicon():
+    one = particle(3.0, -1.0, coordination=(1.0, 0.0, np.nan, 0.5))
+    one = replace(one, profile=replace(one.profile, n_si=np.array([30, 10, 0, 20])))
+    assert inside_and_outside(one) == pytest.approx((0.75, 0.5))
+
+
+def test_numbers_are_not_judged_at_other_conditions():
+    rows = nanoparticle.compare(families()["c-Li3.75Si"])
+    assert {row.agrees for row in rows} == {"other conditions"}
+    assert rows[0].ours == Measured(1.2, 0.05, "1")
+    assert "8 ps per composition, not 4000 ps" in nanoparticle.at_paper_conditions(families()["c-Li3.75Si"])
