@@ -113,10 +113,8 @@ def analyse(runs: Sequence[Run], window_ps: tuple[float, float] | None = None, d
         "collective_D": statistics.over_seeds(rule),
         "collective_D_all_parts": collective_all,
         "haven_ratio": haven_ratio(tracer.D, collective_all),
-        "li_msd_end": Measured(
-            tracer.msd_end_A2, float(np.interp(tracer.window_ps[1], li.lags_ps, li.error_A2)), "A^2"
-        ),
-        "si_msd_end": Measured(silicon.msd_A2, float(np.interp(tracer.window_ps[1], si.lags_ps, si.error_A2)), "A^2"),
+        "li_msd_end": _at(li, tracer.window_ps[1]),
+        "si_msd_end": _at(si, tracer.window_ps[1]),
         **{name: statistics.over_seeds([q[name] for q in each]) for name in each[0]},
         f"share_cn_up_to_{LOW_CN}": statistics.over_seeds([Measured(v, float("nan"), "1") for v in low]),
         "moves_to_another_cluster": statistics.over_seeds([s.moves.to_another for s in series]),
@@ -178,6 +176,12 @@ def by_neighbours(series: Sequence[Series]) -> tuple[dict[int, Measured], dict[i
             speed.append(Measured(*here, "A/ps"))
         shares[n], speeds[n] = statistics.over_seeds(share), statistics.over_seeds(speed)
     return shares, speeds
+
+
+def _at(msd: MSD, lag_ps: float) -> Measured:
+    """The mean square displacement at a lag, NaN beyond the longest."""
+    value, error = (np.interp(lag_ps, msd.lags_ps, y, right=np.nan) for y in (msd.msd_A2, msd.error_A2))
+    return Measured(float(value), float(error), "A^2")
 
 
 def _mean(values: np.ndarray) -> Measured:

@@ -102,16 +102,13 @@ def plan(params: Params, history: tuple[Done, ...]) -> Step | Stop:
     held = params.temperature_K
     if params.start == "amorphous" and not names:
         melt, cool = _anneal_steps(params)
-        stages = (
-            Stage(melt, params.melt_K, params.melt_K, 0.0, "iso"),
-            Stage(cool, params.melt_K, held, 0.0, "iso"),
-        )
+        hot = Stage(melt, params.melt_K, params.melt_K, 0.0, "iso")
         why = f"melt at {params.melt_K:g} K and cool to {held:g} K: the crystal's order goes"
-        return Step("anneal", _segment(params, stages), why)
+        return Step("anneal", _segment(params, (hot, Stage(cool, params.melt_K, held, 0.0, "iso"))), why)
     if "equilibrate" not in names:
-        stages = (Stage(params.steps(params.equilibrate_ps), held, held, 0.0, "iso"),)
+        settle = Stage(params.steps(params.equilibrate_ps), held, held, 0.0, "iso")
         why = f"let the volume settle at {held:g} K and zero pressure"
-        return Step("equilibrate", _segment(params, stages, go_on=bool(names)), why)
+        return Step("equilibrate", _segment(params, (settle,), go_on=bool(names)), why)
     if "sample" not in names:
         return _sample(params, history[-1])
     return Stop(f"{params.duration_ps:g} ps were sampled")

@@ -58,7 +58,7 @@ class Params(BaseParams):
         help="Held by a Nose-Hoover thermostat; the paper has 400 to 1200 K in steps of 100 K.",
     )
     duration_ps: float = parameter(
-        40.0,
+        30.0,
         label="Sampled time",
         unit="ps",
         low=0.1,
@@ -68,7 +68,7 @@ class Params(BaseParams):
         help="At constant volume, after equilibration; the paper's 5 ns less the 200 ps it discards.",
     )
     equilibrate_ps: float = parameter(
-        4.0,
+        3.0,
         label="Equilibration",
         unit="ps",
         low=0.05,
@@ -105,7 +105,7 @@ class Params(BaseParams):
         help="Time between saved frames.",
     )
     anneal_ps: float = parameter(
-        6.0,
+        5.0,
         label="Melting and cooling",
         unit="ps",
         low=0.05,
@@ -149,7 +149,7 @@ class Params(BaseParams):
 def scaled(scale: str, x: float = 2.25, **changes: Any) -> Params:
     """Parameters of a scale for one composition, with `changes`; ``x = 3.75`` starts from the crystal, as the paper's.
 
-    ``smoke`` takes seconds on two CPU cores; ``lesson`` (32 Si, 40 ps) about two minutes; ``paper`` has the paper's
+    ``smoke`` takes seconds on two CPU cores; ``lesson`` (32 Si, 30 ps) one to two minutes; ``paper`` has the paper's
     128 Si and 5 ns and wants a GPU.
     """
     check_choice("scale", scale, SCALES)

@@ -42,8 +42,8 @@ Progress = Callable[[str], None]
 class Crystal:
     """One relaxed crystal; energies in eV per atom, NaN references where none is known.
 
-    ``formation_eV`` against bcc Li and diamond Si of the same calculator, ``pbe_eV`` that of the reference, ``above_eV``
-    the distance above the hull of all of them, ``volume_A3`` per atom.
+    ``formation_eV`` against bcc Li and diamond Si of the same calculator, ``pbe_eV`` that of the reference,
+    ``above_eV`` the distance above the hull of all of them, ``volume_A3`` per atom.
     """
 
     name: str
@@ -139,16 +139,17 @@ def thermodynamics(
 
     (li, e_li), (si, e_si) = energy("Li"), energy("Si")
     li_eV, si_eV = e_li / len(li), e_si / len(si)
-    found = sorted((energy(name) + (name,) for name in names), key=lambda each: _counts(each[0])[0] / len(each[0]))
+    found = sorted(((*energy(name), name) for name in names), key=lambda each: _counts(each[0])[0] / len(each[0]))
     counts = np.array([_counts(atoms) for atoms, *_ in found])
     phases = formation([e for _, e, _ in found], counts[:, 0], counts[:, 1], li_eV, si_eV)
     hull = convex_hull(phases)
+    each = zip(found, counts, phases.per_atom_eV, hull.above_eV, strict=True)
     crystals = tuple(
         Crystal(
             name, int(n_li), int(n_si), atoms.get_volume() / len(atoms), float(e), _reference("formation_energy", name),
             float(above), atoms,
         )
-        for (atoms, _, name), (n_li, n_si), e, above in zip(found, counts, phases.per_atom_eV, hull.above_eV, strict=True)
+        for (atoms, _, name), (n_li, n_si), e, above in each
     )  # fmt: skip
     return Thermodynamics(li_eV, si_eV, crystals, hull, voltage_steps(phases, hull), _voltages(crystals))
 
