@@ -12,7 +12,7 @@ from lisi_nb.analysis.displacements import displacements
 from lisi_nb.analysis.msd import mean_square_displacement
 from lisi_nb.charts import Chart, Curve
 from lisi_nb.engine.run import Run
-from lisi_nb.studies.lixsi.across import PAPER_SPAN_K, ROOM_K, by_composition, experiments, lines, paper_D_cm2_s
+from lisi_nb.studies.lixsi.across import PAPER_SPAN_K, ROOM_K, arrhenius_of, by_composition, experiments, paper_D_cm2_s
 from lisi_nb.studies.lixsi.analyse import Result
 from lisi_nb.studies.lixsi.measure import DRIFT, SYMBOLS, frame_time_ps, positions, sampled
 
@@ -74,7 +74,7 @@ def arrhenius_chart(results: Mapping[str, Result], quantity: str = "tracer_D") -
             D = np.array([r.quantities[quantity].value for r in good])
             error = np.nan_to_num([r.quantities[quantity].error for r in good]) / D / np.log(10)
             curves.append(Curve(1000 / t, _log10(D), f"x = {x:.2f}", error, style="points", dash=k))
-        fit = lines(dict(enumerate(each)), quantity)[x].fit  # type: ignore[arg-type]
+        fit = arrhenius_of(each, quantity).fit
         if fit.fitted:
             D, (low, high) = fit.D_cm2_s(grid), fit.band_cm2_s(grid)
             band = 0.5 * (_log10(high) - _log10(low))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,8 +31,20 @@ from lisi_nb.verdicts import Claim
 CRYSTALS = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li15Si4", "Li17Si4", "Li21Si5")
 PAPER_GROUND_STATES = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li21Si5")
 FMAX_eV_A = 0.02  # the paper's
+ROUNDING_eV = 1e-6
 PER_ATOM_eV = 0.015  # PBE set-ups differ by so much in these formation energies; a corner of the hull within it is none
-SIMILAR_X = 0.2  # Li17Si4 and Li21Si5 are two assignments of one phase
+# Phases before and after, and the names of the PBE and of the measured value (at 415 C, where LiSi and Li15Si4 do not
+# form, so that their neighbours make one step).
+STEPS = (
+    ("Si", "LiSi", "LiSi_dft", ""),
+    ("LiSi", "Li12Si7", "Li12Si7_dft", ""),
+    ("Si", "Li12Si7", "Li12Si7_from_Si_dft", "Li12Si7_experiment_415C"),
+    ("Li12Si7", "Li7Si3", "Li7Si3_dft", "Li7Si3_experiment_415C"),
+    ("Li7Si3", "Li13Si4", "Li13Si4_dft", "Li13Si4_experiment_415C"),
+    ("Li13Si4", "Li15Si4", "Li15Si4_dft", ""),
+    ("Li13Si4", "Li21Si5", "", "Li21Si5_experiment_415C"),
+    ("Li15Si4", "Li17Si4", "", ""),
+)
 
 Progress = Callable[[str], None]
 
@@ -68,7 +79,7 @@ class Crystal:
 
 @dataclass(frozen=True)
 class Voltage:
-    """Plateau from one crystal to the next richer in Li, in V against Li; NaN where there is no reference."""
+    """Plateau from one phase to another richer in Li, in V against Li; NaN where there is no reference."""
 
     before: str
     after: str
@@ -79,7 +90,7 @@ class Voltage:
 
 @dataclass(frozen=True, eq=False)
 class Thermodynamics:
-    """Crystals in order of x, their hull, its voltage steps, and the steps from each crystal to the next.
+    """Crystals in order of x, their hull, its voltage steps, and the steps that are known from PBE or experiment.
 
     ``li_eV`` and ``si_eV`` are the energies per atom of bcc Li and diamond Si.
     """
@@ -144,9 +155,10 @@ def thermodynamics(
     phases = formation([e for _, e, _ in found], counts[:, 0], counts[:, 1], li_eV, si_eV)
     hull = convex_hull(phases)
     each = zip(found, counts, phases.per_atom_eV, hull.above_eV, strict=True)
+    pbe = {name: _reference("formation_energy", name if name in LI_RICH else f"{name}_dft") for name in names}
     crystals = tuple(
         Crystal(
-            name, int(n_li), int(n_si), atoms.get_volume() / len(atoms), float(e), _reference("formation_energy", name),
+            name, int(n_li), int(n_si), atoms.get_volume() / len(atoms), float(e), pbe[name],
             float(above), atoms,
         )
         for (atoms, _, name), (n_li, n_si), e, above in each
@@ -169,28 +181,21 @@ def _counts(atoms: Atoms) -> tuple[int, int]:
     return int((atoms.numbers == 3).sum()), int((atoms.numbers == 14).sum())
 
 
-def _reference(quantity: str, name: str, kind: str = "dft") -> float:
+def _reference(quantity: str, system: str) -> float:
     """From ``data/published.csv``, NaN where it has none."""
-    rows = published.find("reference", quantity, f"{name}_{kind}") or published.find("reference", quantity, name)
+    rows = published.find("reference", quantity, system) if system else ()
     return rows[0].value if rows else float("nan")
 
 
 def _voltages(crystals: Sequence[Crystal]) -> tuple[Voltage, ...]:
-    """Steps from silicon and from each crystal to the next; two assignments of one phase have no step between them."""
-    chosen: list[Crystal] = []
-    for each in crystals:
-        if not (chosen and each.x - chosen[-1].x < SIMILAR_X and chosen[-1].name in LI_RICH):
-            chosen.append(each)
-    ends = [("Si", 0.0, 0.0), *((c.name, c.x, c.per_si_eV) for c in chosen)]
-    known = ["Si", *CRYSTALS]
+    """The steps of `STEPS` whose phases are there."""
+    ends = {"Si": (0.0, 0.0)} | {c.name: (c.x, c.per_si_eV) for c in crystals}
     out = []
-    for (before, x1, e1), (after, x2, e2) in pairwise(ends):
-        neighbours = known.index(after) == known.index(before) + 1 if after in known and before in known else False
-        pbe, experiment = float("nan"), float("nan")
-        if neighbours and after not in LI_RICH:
-            pbe = _reference("step_voltage", after)
-            experiment = _reference("step_voltage", after, "experiment_415C") if before != "Si" else float("nan")
-        out.append(Voltage(before, after, -(e2 - e1) / (x2 - x1), pbe, experiment))
+    for before, after, pbe, experiment in STEPS:
+        if before in ends and after in ends:
+            (x1, e1), (x2, e2) = ends[before], ends[after]
+            known = (_reference("step_voltage", system) for system in (pbe, experiment))
+            out.append(Voltage(before, after, -(e2 - e1) / (x2 - x1), *known))
     return tuple(out)
 
 
@@ -261,8 +266,8 @@ def hull_claim(found: Thermodynamics) -> Claim:
     because = f"meV/atom above the hull: {numbers}"
     if not {*PAPER_GROUND_STATES, "Li15Si4"} <= set(above):
         return Claim(text, "undecided", f"{because}; not all of them were relaxed")
-    off = [name for name in PAPER_GROUND_STATES if above[name] > 0]
-    if not off and above["Li15Si4"] > 0:
+    off = [name for name in PAPER_GROUND_STATES if above[name] > ROUNDING_eV]
+    if not off and above["Li15Si4"] > ROUNDING_eV:
         return Claim(text, "true", because)
     if max((above[name] for name in off), default=0.0) > PER_ATOM_eV:
         return Claim(text, "false", because)
