@@ -23,10 +23,22 @@ from lisi_nb.engine.steps import Step, Stop
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.delithiated import delithiated
 from lisi_nb.studies import lixsi
-from lisi_nb.studies.lixsi import Params, analyse, arrhenius_of, claims, compare, plan, scaled, table_1, thermodynamics
+from lisi_nb.studies.lixsi import (
+    Params,
+    analyse,
+    arrhenius_of,
+    claims,
+    compare,
+    plan,
+    scaled,
+    table_1,
+    tables,
+    thermodynamics,
+)
 from lisi_nb.studies.lixsi.across import paper_D_cm2_s
 from lisi_nb.studies.lixsi.analyse import Result, pooled
-from lisi_nb.studies.lixsi.measure import measure
+from lisi_nb.studies.lixsi.figures import hull_chart, voltage_chart
+from lisi_nb.studies.lixsi.measure import last_structure, measure
 from lisi_nb.studies.lixsi.params import PAPER_X
 from lisi_nb.units import Measured
 
@@ -158,6 +170,12 @@ def test_a_real_chain_end_to_end(finished):
     assert sum(q[f"share_{kind}"].value for kind in KINDS) == pytest.approx(1)
     assert sum(v.value for v in found.share_by_cn.values()) == pytest.approx(1)
     assert any("not amorphous" in w for w in found.warnings)  # 0.1 ps melt nothing, and the run says so
+    last = last_structure(finished)
+    assert last.pbc.all()
+    assert last.get_volume() == pytest.approx(sample.decision["numbers"]["volume_A3"])
+    assert last.get_chemical_formula() == "Li36Si16"
+    table = str(tables.results_table({"x": found})) + str(tables.statements_table({"x": found}))
+    assert "distance moved in 0.08 ps" in table
     (chart,) = lixsi.live(finished)
     assert [c.label for c in chart.curves] == ["Li", "Si"]
     assert lixsi.figures({"x": found}).keys() == {"diffusion", "neighbours", "run-x"}
@@ -282,7 +300,7 @@ def test_what_does_not_diffuse_gets_no_number(tmp_path):
     for name in ("tracer_D", "collective_D", "haven_ratio"):
         assert math.isnan(found.quantities[name].value), name
     assert found.statements["lithium"].startswith("not diffusive: the mean square displacement is ")
-    assert found.statements["collective"].startswith("not diffusive: none of 18 parts")
+    assert found.statements["collective"].startswith("0 of 1 runs give a number; the first: not diffusive: none of 18")
     assert found.to_dict()["quantities"]["tracer_D"]["value"] is None
 
 
@@ -327,6 +345,8 @@ def test_nothing_to_show_before_sampling(tmp_path):
     assert lixsi.live(run) == ()
     with pytest.raises(ValueError, match="has sampled 0 frames"):
         analyse([run])
+    with pytest.raises(ValueError, match="has sampled nothing yet"):
+        last_structure(run)
 
 
 # --- across runs -----------------------------------------------------------------------------------------------------
@@ -545,6 +565,10 @@ def test_formation_energies_hull_and_voltages_of_pbe_come_back():
     assert found.stable == NAMES[:-1]
     assert 1000 * found.crystals[-1].above_eV == pytest.approx(12, abs=1)
     assert [s.volt_V for s in found.steps] == sorted((s.volt_V for s in found.steps), reverse=True)
+    printed = str(tables.crystals_table(found)) + str(tables.voltages_table(found))
+    assert "Li7Si3 to Li13Si4" in printed
+    assert "nan" not in printed
+    assert "-0.264" in printed
     claim = thermodynamics.hull_claim(found)
     assert claim.verdict == "undecided"
     assert "Li21Si5 12" in claim.because
@@ -587,6 +611,11 @@ def test_two_phases_between_a_solid_solution_and_the_crystal():
     table = amorphous_table(low | {x: e + 0.02 for x, e in tangent.items()})
     found = thermodynamics.amorphous(amorphous_cells([*low, *tangent]), Tabulated(table), crystals)
     assert "2.25 < x < 3.75 (20 meV/atom)" in found.statement
+    assert [row[0] for row in tables.amorphous_table(found).rows] == ["0.50", "1.00", "1.50", "2.25", "2.75", "3.25"]
+    assert [c.label for c in hull_chart(crystals, found).curves][-1] == "amorphous, relaxed"
+    ours, pbe = voltage_chart(crystals).curves
+    assert ours.y[0] == pytest.approx(0.412, abs=1e-3)  # -0.206 eV/atom of LiSi, two atoms per Li
+    assert pbe.x[-1] == pytest.approx(3.75)
     assert (found.above_eV > 0).all()
     np.testing.assert_allclose(found.phases.per_atom_eV, [table[x / (1 + x)] for x in (*low, *tangent)])
     assert thermodynamics.two_phase_claim(found).verdict == "true"

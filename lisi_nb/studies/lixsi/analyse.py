@@ -141,9 +141,10 @@ def analyse(runs: Sequence[Run], window_ps: tuple[float, float] | None = None, d
         statements={
             "lithium": tracer.statement,
             "silicon": silicon.statement,
-            "collective": f"{series[0].collective.statement} ({n_rule} of {len(series)} runs give a number)",
+            "collective": f"{n_rule} of {len(series)} runs give a number; the first: {series[0].collective.statement}",
             "moves": series[0].moves.statement,
             "hops": series[0].hops.statement,
+            "speed": f"of Li by its Si neighbours: distance moved in {series[0].mobility.lag_ps:g} ps, per ps",
         },
         series=series,
         trust_light=next(light for light in ("red", "amber", "unknown", "green") if light in lights),

@@ -15,6 +15,7 @@ from lisi_nb.engine.run import Run
 from lisi_nb.studies.lixsi.across import PAPER_SPAN_K, ROOM_K, arrhenius_of, by_composition, experiments, paper_D_cm2_s
 from lisi_nb.studies.lixsi.analyse import Result
 from lisi_nb.studies.lixsi.measure import DRIFT, SYMBOLS, frame_time_ps, positions, sampled
+from lisi_nb.studies.lixsi.thermodynamics import Amorphous, Thermodynamics
 
 LIVE_FRAMES = 200  # of the run so far: a monitor asks again and again
 LONGEST_LAGS = 0.5  # of the run: beyond, few origins are left
@@ -108,6 +109,34 @@ def speed_chart(results: Mapping[str, Result]) -> Chart:
 def neighbours_chart(results: Mapping[str, Result]) -> Chart:
     """How often Li has so many Si neighbours (Fig. S9 of the paper)."""
     return _by_neighbours(results, "share_by_cn", "Silicon neighbours of Li", "share of the time")
+
+
+def hull_chart(crystals: Thermodynamics, disordered: Amorphous | None = None) -> Chart:
+    """Formation energies per atom, the hull, PBE, and the amorphous branch (Fig. 1a of the paper)."""
+    f = np.array([c.n_li / (c.n_li + c.n_si) for c in crystals.crystals])
+    known = [(x, c.pbe_eV) for x, c in zip(f, crystals.crystals, strict=True) if np.isfinite(c.pbe_eV)]
+    curves = [
+        Curve(f, np.array([c.formation_eV for c in crystals.crystals]), "crystals", style="points"),
+        Curve(crystals.hull.li_fraction, crystals.hull.per_atom_eV, "hull"),
+        Curve(np.array([x for x, _ in known]), np.array([e for _, e in known]), "PBE", style="paper"),
+    ]
+    if disordered is not None:
+        branch = disordered.phases
+        curves.append(Curve(branch.li_fraction, branch.per_atom_eV, "amorphous, relaxed", style="points"))
+    return Chart("Formation energy at 0 K", "N_Li / (N_Li + N_Si)", "energy (eV/atom)", tuple(curves))
+
+
+def voltage_chart(crystals: Thermodynamics) -> Chart:
+    """Voltage steps along the hull, and along the PBE phases (Fig. S3 of the paper)."""
+    x = np.array([end for s in crystals.steps for end in (s.x_low, s.x_high)])
+    volts = np.repeat([s.volt_V for s in crystals.steps], 2)
+    x_of = {"Si": 0.0} | {c.name: c.x for c in crystals.crystals}
+    chain = [v for v in crystals.voltages if np.isfinite(v.pbe_V) and (v.before, v.after) != ("Si", "Li12Si7")]
+    pbe = Curve(
+        np.array([end for v in chain for end in (x_of[v.before], x_of[v.after])]),
+        np.repeat([v.pbe_V for v in chain], 2), "PBE", style="paper",
+    )  # fmt: skip
+    return Chart("Voltage at 0 K", X_LABEL, "voltage against Li (V)", (Curve(x, volts, "this potential"), pbe))
 
 
 def _by_neighbours(results: Mapping[str, Result], field: str, title: str, y_label: str) -> Chart:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from ase import Atoms
 
 from lisi_nb.analysis import statistics
 from lisi_nb.analysis.clusters import KINDS, silicon_clusters
@@ -76,6 +77,20 @@ def frame_time_ps(run: Run) -> float:
 def positions(segment: Segment, every: int = 1) -> Iterator[Array]:
     """Unwrapped positions, frame by frame."""
     return (frame.positions_A for frame in segment.frames(every))
+
+
+def last_structure(run: Run) -> Atoms:
+    """The last sampled frame, wrapped into its cell: such as `thermodynamics.amorphous` relaxes.
+
+    Raises
+    ------
+    ValueError
+        Nothing was sampled yet.
+    """
+    segment = sampled(run)
+    if segment is None:
+        raise ValueError(f"{run.id} has sampled nothing yet. Let it run on.")
+    return segment.ends()[1].atoms(periodic_z=True)
 
 
 def measure(run: Run, drift: str = DRIFT) -> Series:

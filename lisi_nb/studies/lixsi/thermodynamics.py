@@ -154,16 +154,14 @@ def thermodynamics(
     counts = np.array([_counts(atoms) for atoms, *_ in found])
     phases = formation([e for _, e, _ in found], counts[:, 0], counts[:, 1], li_eV, si_eV)
     hull = convex_hull(phases)
-    each = zip(found, counts, phases.per_atom_eV, hull.above_eV, strict=True)
-    pbe = {name: _reference("formation_energy", name if name in LI_RICH else f"{name}_dft") for name in names}
-    crystals = tuple(
-        Crystal(
-            name, int(n_li), int(n_si), atoms.get_volume() / len(atoms), float(e), pbe[name],
-            float(above), atoms,
-        )
-        for (atoms, _, name), (n_li, n_si), e, above in each
-    )  # fmt: skip
+    each = zip(found, phases.per_atom_eV, hull.above_eV, strict=True)
+    crystals = tuple(_crystal(name, atoms, float(e), float(above)) for (atoms, _, name), e, above in each)
     return Thermodynamics(li_eV, si_eV, crystals, hull, voltage_steps(phases, hull), _voltages(crystals))
+
+
+def _crystal(name: str, atoms: Atoms, formation_eV: float, above_eV: float) -> Crystal:
+    pbe = _reference("formation_energy", name if name in LI_RICH else f"{name}_dft")
+    return Crystal(name, *_counts(atoms), atoms.get_volume() / len(atoms), formation_eV, pbe, above_eV, atoms)
 
 
 def primitive_f(atoms: Atoms) -> Atoms:
