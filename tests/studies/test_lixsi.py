@@ -498,6 +498,8 @@ def test_claims_are_undecided_without_seeds_compositions_or_contrast():
     assert "D at 700 K" in warm.because
     molten = claims(paper_results(state="molten"))
     assert all("the silicon diffused too (a melt) at" in c.because for c in molten)
+    assert molten[0].verdict == "undecided"  # the paper's claim is about a solid
+    assert "no temperature at which all compositions are solid" in molten[0].because
 
 
 def test_charts_have_numbers_behind_them(tmp_path):

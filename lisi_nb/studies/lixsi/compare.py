@@ -110,11 +110,12 @@ def _near(values: Mapping[float, Measured], x: float) -> Measured | None:
 
 
 def rankable(results: Mapping[str, Result]) -> tuple[dict[float, Measured], str]:
-    """Natural logarithm of D for each x, all at one temperature, and which that is.
+    """Natural logarithm of D for each x, all at one temperature, and which that is; melts do not count.
 
     At 300 K from the Arrhenius lines (tracer D), as in the paper, where every composition has one; otherwise measured
     at the lowest common temperature, if that is one at which compositions differ.
     """
+    results = {name: r for name, r in results.items() if r.silicon.state != "molten"}
     found = {x: line.fit for x, line in lines(results).items() if abs(x - CRYSTAL_X) >= SAME_X}
     if found and all(fit.fitted for fit in found.values()):
         at = {
@@ -125,7 +126,7 @@ def rankable(results: Mapping[str, Result]) -> tuple[dict[float, Measured], str]
     common = set.intersection(*(set(each) for each in of.values())) if of else set()
     diffusive = sorted(t for t in common if all(each[t].tracer.diffusive for each in of.values()))
     if not diffusive:
-        return {}, "no temperature at which all compositions diffuse"
+        return {}, "nowhere: there is no temperature at which all compositions are solid and diffuse"
     t = diffusive[0]
     ln = {}
     for x, each in of.items():
@@ -141,10 +142,12 @@ def _largest_between(results: Mapping[str, Result]) -> Claim:
     ends = [v for x in ENDS_X if (v := _near(ln, x)) is not None]
     crystal = [r for r in results.values() if abs(r.x - CRYSTAL_X) < SAME_X and r.params["start"] == "crystal"]
     numbers = ", ".join(f"x = {x:.2f}: {math.exp(v.value):.1e} cm^2/s (ln D ± {v.error:.2g})" for x, v in ln.items())
-    because = f"D {where}: {numbers or 'none'}"
+    because = f"D {where}: {numbers}" if numbers else f"D is compared {where}"
     because += "".join(f"; x = 3.75, {r.temperature_K:g} K: {r.tracer.statement}" for r in crystal)
     if len(middle) < len(MIDDLE_X) or len(ends) < len(ENDS_X) or not crystal or "too hot" in where:
-        return Claim(text, "undecided", f"{because}; needs all of x = 0.75, 1.00, 2.25, 3.50, 3.75 (crystal)")
+        return Claim(
+            text, "undecided", f"{because}; needs solid results at x = 0.75, 1.00, 2.25, 3.50 and 3.75 (crystal)"
+        )
     verdicts = [greater(m, e) for m in middle for e in ends]
     verdicts += ["false" if r.tracer.diffusive and r.silicon.state == "solid" else "true" for r in crystal]
     return Claim(text, all_of(verdicts), because)
