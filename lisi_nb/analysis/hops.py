@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lisi_nb.analysis.bonds import pairs_between
+from lisi_nb.analysis.clusters import silicon_clusters
 from lisi_nb.analysis.displacements import Displacements
 from lisi_nb.analysis.mobility import LI_SI_A, both_elements
 from lisi_nb.errors import check_range
@@ -179,3 +180,99 @@ def _time_to_1_e(lags: Array, survival: Array) -> float:
     k = int(low[0])
     share = (survival[k - 1] - np.exp(-1)) / (survival[k - 1] - survival[k])
     return float(lags[k - 1] + share * (lags[k] - lags[k - 1]))
+
+
+@dataclass(frozen=True)
+class ClusterMoves:
+    """Where lithium goes when it moves: to silicon of another cluster, or along the one it was at.
+
+    ``n_moves`` moves longer than a hop within `lag_ps`; ``to_another`` the share of those that touch silicon before
+    and after, but none of a cluster they touched before; ``apart`` the share that touches no silicon after.
+    """
+
+    lag_ps: float
+    n_moves: int
+    to_another: Measured
+    apart: Measured
+    statement: str
+
+
+def cluster_moves(
+    frames: Iterable[Array],
+    frame_ps: float,
+    is_si: Array,
+    cell_A: Array,
+    periodic: tuple[bool, bool, bool] = (True, True, True),
+    *,
+    lag_frames: int = 1,
+    threshold_A: float = HOP_A,
+    cutoff_A: float = LI_SI_A,
+) -> ClusterMoves:
+    """Whether lithium hops between silicon clusters (Artrith et al., section V) or moves along them.
+
+    Clusters are those at the start of each interval. Where all silicon is one network no move can leave it; where all
+    silicon is isolated any move to other atoms counts.
+
+    Parameters
+    ----------
+    frames, frame_ps, is_si, cell_A, periodic, lag_frames, cutoff_A
+        As in `speed_by_coordination`.
+    threshold_A : float
+        Shortest move, against the centre of the silicon; longer than rattling.
+
+    Returns
+    -------
+    ClusterMoves
+        Errors from 5 blocks of intervals (NaN for fewer than 10).
+
+    Raises
+    ------
+    ValueError
+        Pure Li or pure Si, fewer frames than one interval needs.
+    """
+    check_range("lag_frames", lag_frames, 1, 10**6)
+    check_range("threshold_A", threshold_A, 0.1, 20.0, "A")
+    si = both_elements(is_si)
+    place = np.cumsum(si) - 1  # of an atom among the silicon
+    rows: list[tuple[int, int, int]] = []  # moves, of these apart, of these to another
+    before: Array | None = None
+    touched, label = np.zeros((0, 0), dtype=bool), np.zeros(0, dtype=int)
+    for k, frame in enumerate(frames):
+        if k % lag_frames:
+            continue
+        here = np.array(frame, dtype=float)
+        i, j = pairs_between(here, ~si, si, cell_A, periodic, cutoff_A)
+        if before is not None:
+            step = here - before
+            moved = ~si & (np.linalg.norm(step - step[si].mean(axis=0), axis=1) > threshold_A)
+            moved &= touched.any(axis=1)
+            now, same = np.zeros(len(si), dtype=bool), np.zeros(len(si), dtype=bool)
+            now[i] = True
+            same[i[touched[i, label[place[j]]]]] = True
+            rows.append((int(moved.sum()), int((moved & ~now).sum()), int((moved & now & ~same).sum())))
+        label = silicon_clusters(here, si, cell_A, periodic).label
+        touched = np.zeros((len(si), label.max() + 1), dtype=bool)
+        touched[i, label[place[j]]] = True
+        before = here
+    if not rows:
+        raise ValueError(f"One interval of {lag_frames} frames needs {lag_frames + 1} frames. Run longer.")
+    table = np.array(rows, dtype=float)
+    n, lag_ps = int(table[:, 0].sum()), lag_frames * frame_ps
+    apart, another = _share(table[:, 1], table[:, 0]), _share(table[:, 2], table[:, 0] - table[:, 1])
+    said = f"{n} moves farther than {threshold_A:g} A within {lag_ps:g} ps"
+    said += f", {100 * another.value:.0f} % of them to silicon of another cluster" if n else ": nothing to measure"
+    return ClusterMoves(lag_ps, n, another, apart, said)
+
+
+def _share(part: Array, whole: Array) -> Measured:
+    """``sum(part) / sum(whole)`` with the scatter of 5 blocks; NaN where there is nothing."""
+
+    def share(p: Array, w: Array) -> float:
+        return float(p.sum() / w.sum()) if w.sum() else float("nan")
+
+    error = float("nan")
+    if len(part) >= 2 * N_BLOCKS:
+        pairs = zip(np.array_split(part, N_BLOCKS), np.array_split(whole, N_BLOCKS), strict=True)
+        blocks = np.array([share(p, w) for p, w in pairs])
+        error = float(blocks.std(ddof=1) / np.sqrt(N_BLOCKS))
+    return Measured(share(part, whole), error, "1")

@@ -84,14 +84,16 @@ def speed_by_coordination(
     si = both_elements(is_si)
     rows: list[tuple[Array, Array]] = []
     before: Array | None = None
+    last = np.empty(0)
     count = np.empty(0, dtype=int)
     for k, frame in enumerate(frames):
+        here = np.array(frame, dtype=float)
+        if k and any(periodic):  # frame by frame: over an interval an atom may well cross half a small cell
+            check_unwrapped((here - last) * np.asarray(periodic), cell_A, k)
+        last = here
         if k % lag_frames:
             continue
-        here = np.array(frame, dtype=float)
         if before is not None:
-            if any(periodic):
-                check_unwrapped((here - before) * np.asarray(periodic), cell_A, k)
             step = here - before
             moved = np.linalg.norm(step[~si] - step[si].mean(axis=0), axis=1)
             n = int(count.max()) + 1

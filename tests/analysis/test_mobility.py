@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lisi_nb.analysis.displacements import Displacements
-from lisi_nb.analysis.hops import contact_survival, find_hops
+from lisi_nb.analysis.hops import cluster_moves, contact_survival, find_hops
 from lisi_nb.analysis.mobility import speed_by_coordination
 
 CELL = np.full(3, 24.0)
@@ -117,6 +117,45 @@ def test_contacts_that_never_return():
     ]
     found = contact_survival(frames, 1.0, is_si, CELL, max_lag_frames=20)
     assert found.time_ps.value == pytest.approx(-1 / math.log(0.9), rel=0.05)
+
+
+def test_moves_along_a_cluster_and_between_clusters():
+    """A dimer and a lone Si 12 A apart: one Li circles the dimer, one swaps clusters, one comes and goes, one rests."""
+    si = np.array([[2.0, 2, 2], [4.4, 2, 2], [16.0, 2, 2]])
+    places = (
+        (np.array([2.0, 5, 2]), np.array([4.4, 5, 2])),  # along the dimer: 2.4 A
+        (np.array([2.0, 2, 5]), np.array([16.0, 2, 5])),  # to the other cluster
+        (np.array([16.0, 5, 2]), np.array([16.0, 9, 2])),  # to no silicon, and back
+        (np.array([16.0, 2, 23]), np.array([16.0, 2.5, 23])),  # rattling
+    )
+    is_si = np.arange(7) < 3
+    frames = [np.vstack([si, [place[k % 2] for place in places]]) + 0.3 * k for k in range(21)]
+    found = cluster_moves(frames, 0.5, is_si, np.full(3, 24.0))
+    # The third touches silicon before every other move only; moves from no silicon are not moves between clusters.
+    assert found.n_moves == 20 + 20 + 10
+    assert found.to_another.value == pytest.approx(0.5)
+    assert found.apart.value == pytest.approx(10 / 50)
+    assert found.to_another.error == pytest.approx(0, abs=1e-12)
+    assert "50 moves" in found.statement
+    assert found.lag_ps == 0.5
+    still = cluster_moves(frames, 0.5, is_si, np.full(3, 24.0), lag_frames=2)
+    assert still.n_moves == 0
+    assert math.isnan(still.to_another.value)
+    assert "nothing to measure" in still.statement
+    with pytest.raises(ValueError, match="All 4 atoms are Li"):
+        cluster_moves([f[3:] for f in frames], 0.5, np.zeros(4, dtype=bool), np.full(3, 24.0))
+    with pytest.raises(ValueError, match="One interval of 30 frames needs 31 frames"):
+        cluster_moves(frames, 0.5, is_si, np.full(3, 24.0), lag_frames=30)
+
+
+def test_long_intervals_in_a_small_cell_are_not_taken_for_wrapped_positions():
+    """Steps of 1 A in a cell of 8 A, looked at every 5 frames: no jump between frames, half a cell over an interval."""
+    frames = [np.array([[0.0, 0, 0], [2.0 + k, 0, 0]]) for k in range(11)]
+    found = speed_by_coordination(frames, 0.2, np.array([True, False]), np.full(3, 8.0), lag_frames=5)
+    assert found.speed_A_ps[found.share > 0.4] == pytest.approx(5.0)
+    wrapped = [np.mod(f, 8.0) for f in frames]
+    with pytest.raises(ValueError, match="wrapped into the cell"):
+        speed_by_coordination(wrapped, 0.2, np.array([True, False]), np.full(3, 8.0), lag_frames=5)
 
 
 def test_against_a_naive_count():

@@ -1,0 +1,40 @@
+"""Bulk LixSi: how lithium moves, and what the silicon does (Artrith, Urban, Wang, Ceder, arXiv:1901.09272).
+
+One run is one composition at one temperature; across runs come Arrhenius lines, Table I of the paper, and its claims.
+Energies of crystals and relaxed structures at 0 K are in `thermodynamics`.
+"""
+
+from lisi_nb.studies.lixsi import thermodynamics
+from lisi_nb.studies.lixsi.across import arrhenius_of, lines, table_1
+from lisi_nb.studies.lixsi.analyse import Result, analyse
+from lisi_nb.studies.lixsi.build import build, check, expected_segments, expected_steps, n_atoms, plan
+from lisi_nb.studies.lixsi.compare import at_paper_conditions, claims, compare
+from lisi_nb.studies.lixsi.figures import figures, live
+from lisi_nb.studies.lixsi.params import PAPER_X, SCALES, Params, scaled, variants
+
+NAME = "lixsi"
+__all__ = [
+    "NAME",
+    "PAPER_X",
+    "SCALES",
+    "Params",
+    "Result",
+    "analyse",
+    "arrhenius_of",
+    "at_paper_conditions",
+    "build",
+    "check",
+    "claims",
+    "compare",
+    "expected_segments",
+    "expected_steps",
+    "figures",
+    "lines",
+    "live",
+    "n_atoms",
+    "plan",
+    "scaled",
+    "table_1",
+    "thermodynamics",
+    "variants",
+]

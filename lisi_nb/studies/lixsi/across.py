@@ -1,0 +1,138 @@
+"""Across runs: Arrhenius lines of each composition, and Table I of the paper beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.units import kB
+
+from lisi_nb import published
+from lisi_nb.analysis.arrhenius import Arrhenius, arrhenius
+from lisi_nb.errors import check_choice
+from lisi_nb.studies.lixsi.analyse import Result
+from lisi_nb.tables import Table
+from lisi_nb.units import Measured
+
+ROOM_K = 300.0  # the paper's "room temperature" is not printed as a number
+PAPER_SPAN_K = (400.0, 1200.0)
+KINDS_OF_D = ("tracer_D", "collective_D", "collective_D_all_parts")
+SAME_X = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """The Arrhenius line of one composition; `molten_K` are its temperatures at which the silicon diffused too."""
+
+    x: float
+    quantity: str
+    fit: Arrhenius
+    molten_K: tuple[float, ...]
+
+    @property
+    def statement(self) -> str:
+        """The fit in words, with what is not a solid."""
+        if not self.molten_K:
+            return self.fit.statement
+        named = ", ".join(f"{t:g} K" for t in self.molten_K)
+        return f"{self.fit.statement} The silicon diffused too (a melt, not a solid) at {named}."
+
+
+def arrhenius_of(results: Iterable[Result], quantity: str = "tracer_D") -> Line:
+    """Activation energy and room-temperature D of one composition from its results at several temperatures.
+
+    Parameters
+    ----------
+    results : iterable of Result
+        One for each temperature, of one composition, start and cell.
+    quantity : str
+        ``"tracer_D"``, ``"collective_D"`` (the paper's, parts above 10 A^2 only) or ``"collective_D_all_parts"``.
+
+    Returns
+    -------
+    Line
+        Series that are not diffusive are left out and named; fewer than three give no line, and say so.
+
+    Raises
+    ------
+    ValueError
+        No result, different set-ups, or a temperature twice.
+    """
+    check_choice("quantity", quantity, KINDS_OF_D)
+    found = sorted(results, key=lambda r: r.temperature_K)
+    if not found:
+        raise ValueError("No result was given. Pass the results of one composition at several temperatures.")
+    for r in found[1:]:
+        different = [k for k, v in r.params.items() if k in ("x", "start", "repeats") and v != found[0].params[k]]
+        if different:
+            raise ValueError(f"The results differ in {', '.join(different)}. Give those of one composition and start.")
+    temperatures = [r.temperature_K for r in found]
+    if len(set(temperatures)) < len(temperatures):
+        raise ValueError(f"Temperatures {temperatures} K: one comes twice. Average its seeds with analyse(runs).")
+    D = [r.quantities[quantity] for r in found]
+    usable = [d if d.value > 0 else Measured(float("nan"), float("nan"), d.unit) for d in D]
+    molten = tuple(r.temperature_K for r in found if r.silicon.state == "molten")
+    return Line(found[0].x, quantity, arrhenius(temperatures, usable), molten)
+
+
+def by_composition(results: Mapping[str, Result]) -> dict[float, list[Result]]:
+    """Results of each x, in order of x and temperature."""
+    out: dict[float, list[Result]] = {}
+    for r in sorted(results.values(), key=lambda r: (r.x, r.temperature_K)):
+        out.setdefault(next((x for x in out if abs(x - r.x) < SAME_X), r.x), []).append(r)
+    return out
+
+
+def lines(results: Mapping[str, Result], quantity: str = "tracer_D") -> dict[float, Line]:
+    """The Arrhenius line of each composition that is there."""
+    return {x: arrhenius_of(each, quantity) for x, each in by_composition(results).items()}
+
+
+def paper_system(x: float) -> str:
+    """Name of a composition in ``data/published.csv``; empty where the paper has none within 0.02 of it."""
+    known = {0.75, 1.0, 2.25, 3.5, 3.75}
+    near = min(known, key=lambda k: abs(k - x))
+    return f"Li{near:.2f}Si" if abs(near - x) < SAME_X else ""
+
+
+def paper_D_cm2_s(x: float, temperature_K: float | np.ndarray) -> np.ndarray:
+    """D on the line of the paper's Table I (from its E_a and D at room temperature, taken as 300 K), cm^2/s.
+
+    NaN for compositions without a line in the paper.
+    """
+    system = paper_system(x)
+    if system in ("", "Li3.75Si"):
+        return np.full(np.shape(temperature_K), np.nan)
+    D = published.value("nanoparticle", "diffusivity", system).value
+    Ea = published.value("nanoparticle", "activation_energy", system).value
+    return D * np.exp(Ea / kB * (1 / ROOM_K - 1 / np.asarray(temperature_K, dtype=float)))
+
+
+def experiments() -> list[published.Published]:
+    """Measured room-temperature D that the paper quotes (Table S1)."""
+    return [
+        r for r in published.load() if r.study == "nanoparticle" and r.quantity.startswith("diffusivity_experiment")
+    ]
+
+
+def table_1(found: Sequence[Line]) -> Table:
+    """E_a and D at 300 K of each composition beside the paper's Table I; below, the measured D of Table S1."""
+    rows = []
+    for line in sorted(found, key=lambda each: each.x):
+        system, fit = paper_system(line.x), line.fit
+        paper = ["not in the paper", "not in the paper"]
+        if system == "Li3.75Si":
+            paper = ["no line", "not distinguishable from 0"]
+        elif system:
+            cells = (published.value("nanoparticle", q, system) for q in ("activation_energy", "diffusivity"))
+            paper = [str(Measured(p.value, p.error if p.error is not None else float("nan"), p.unit)) for p in cells]
+        ours = ["no line", "no line"]
+        if fit.fitted:
+            low, high = fit.band_cm2_s(ROOM_K)
+            ours = [str(fit.Ea_eV), f"{fit.at(ROOM_K).value:.1e} (95 %: {float(low):.0e} to {float(high):.0e}) cm^2/s"]
+        rows.append((f"{line.x:.2f}", ours[0], paper[0], ours[1], paper[1], line.statement))
+    measured = ", ".join(f"{r.value:.0e} ({r.note.split(', ', 1)[1]})" for r in experiments())
+    rows.append(("a-LixSi, measured", "", "", "", measured.replace(", room temperature", "") + " cm^2/s", "Table S1"))
+    columns = ("x", "E_a, ours", "E_a, paper", "D(300 K), ours", "D(300 K), paper", "said")
+    return Table(columns, tuple(rows))
