@@ -17,6 +17,7 @@ from lisi_nb.engine import devices, probe
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.lammps import DUMP_COLUMNS, RESTARTS, Segment
+from lisi_nb.engine.probe import Speed
 from lisi_nb.params import Params
 from lisi_nb.units import duration
 
@@ -122,10 +123,10 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
         A bad parameter or device; LAMMPS does not run here.
     """
     cost = unmeasured(study, params, device)
-    if cost.speed_known or not (exact or problems([cost])):
+    if not exact and (cost.speed_known or not problems([cost])):
         return cost
-    probe.speed(potentials.get(params.potential), cost.device)  # type: ignore[attr-defined]
-    return unmeasured(study, params, device)
+    potential = potentials.get(params.potential)  # type: ignore[attr-defined]
+    return _at_speed(study, params, cost.device, probe.speed(potential, cost.device))
 
 
 def unmeasured(study: ModuleType, params: Params, device: str = "auto") -> Estimate:
@@ -138,8 +139,14 @@ def unmeasured(study: ModuleType, params: Params, device: str = "auto") -> Estim
     """
     if hasattr(study, "check"):
         study.check(params)
-    potential = potentials.get(params.potential)  # type: ignore[attr-defined]
     where = devices.choose(device)
+    potential = potentials.get(params.potential)  # type: ignore[attr-defined]
+    return _at_speed(study, params, where, probe.known(potential, where))
+
+
+def _at_speed(study: ModuleType, params: Params, where: Device, speed: Speed | None) -> Estimate:
+    """The cost at a measured `speed`; without one, upper bounds of times and memory."""
+    potential = potentials.get(params.potential)  # type: ignore[attr-defined]
     n_atoms, segment = count_atoms(study, params), study.plan(params, ())
     jobs = [(n, steps) for _, n, steps in study.preparation(params)] if hasattr(study, "preparation") else []
     free = _free_memory(where)
@@ -154,7 +161,6 @@ def unmeasured(study: ModuleType, params: Params, device: str = "auto") -> Estim
         free_disk_bytes=shutil.disk_usage(existing(paths.runs())).free,
         free_memory_bytes=free,
     )
-    speed = probe.known(potential, where)
     if speed is None:
         return Estimate(
             **common,
