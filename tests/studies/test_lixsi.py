@@ -625,8 +625,11 @@ def test_two_phases_between_a_solid_solution_and_the_crystal():
     none = thermodynamics.amorphous(amorphous_cells([*low, *tangent]), Tabulated(flat), crystals)
     assert none.statement.startswith("no two-phase region")
     assert thermodynamics.two_phase_claim(none).verdict == "false"
-    short = thermodynamics.amorphous(amorphous_cells(low), Tabulated(table), crystals)
-    assert thermodynamics.two_phase_claim(short).verdict == "undecided"
+    for xs in (low, [*tangent, 2.25, 0.5], [*tangent, 0.5, 1.0]):  # nothing inside, one below, nothing at 2.25
+        short = thermodynamics.amorphous(amorphous_cells(xs), Tabulated(table), crystals)
+        short = thermodynamics.two_phase_claim(short)
+        assert short.verdict == "undecided"
+        assert "needs structures at x = 2.25" in short.because
     with pytest.raises(ValueError, match="A structure is pure Li or pure Si"):
         thermodynamics.amorphous([crystal("Si")], Tabulated(table), crystals)
     few = thermodynamics.thermodynamics(Tabulated(pbe_table()), ("LiSi",))
