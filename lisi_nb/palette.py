@@ -17,6 +17,11 @@ COLOURS = {
 RADII_A = {
     "Li": 1.2, "Si": 1.0, "H": 0.4, "C": 0.6, "N": 0.6, "O": 0.6, "F": 0.6, "P": 0.9, "S": 0.9, "Al": 1.1, "Cu": 1.1,
 }  # fmt: skip
+# Crystal phases, as `lisi_nb.widgets.phases` tells them apart; a name ends with its element.
+PHASES = {
+    "diamond Si": "#0072b2", "edge of diamond Si": "#8fd3ff", "other Si": "#e69f00",
+    "bcc Li": "#a0522d", "close-packed Li": "#f0e442", "other Li": "#cc79a7", "other element": "#777777",
+}  # fmt: skip
 LIGHTS = {"green": "#009e73", "amber": "#e69f00", "red": "#d03030", "unknown": "#999999"}
 ERROR = "#d03030"
 ACCENT = "#0072b2"

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lisi_nb.charts import Chart
-from lisi_nb.palette import COLOURS, CYCLE, DASHES, RADII_A
+from lisi_nb.palette import COLOURS, CYCLE, DASHES, RADII_A, rgb
 
 _STYLE: Any = {
     "figure.facecolor": "white",
@@ -124,6 +124,11 @@ def shades(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return colours
 
 
+def kind_colours(kind: np.ndarray, kinds: dict[str, str]) -> np.ndarray:
+    """Colours ``(n, 3)`` in 0-1 for indices ``(n,)`` of `kinds` (name -> colour)."""
+    return np.array([rgb(colour) for colour in kinds.values()])[kind]
+
+
 def side_view(structures: dict[str, Atoms], width: float = 9.0) -> Picture:
     """Structures seen along -y with z to the right: one row each on one scale, nearer atoms stronger.
 
@@ -151,11 +156,12 @@ def atoms_view(
     limits: tuple[float, float] = (0.0, 1.0),
     label: str = "",
     extent_A: np.ndarray | None = None,
+    kinds: dict[str, str] | None = None,
 ) -> Picture:
     """A still picture of a structure from a camera of `CAMERAS`, coloured by element or by `values` ``(n,)``.
 
     `limits` and `label` (with its unit) belong to the values; `extent_A` ``(2, 3)``, lowest and highest coordinates,
-    keeps the frames of a movie on one scale.
+    keeps the frames of a movie on one scale. With `kinds` (name -> colour), values are indices of kinds.
     """
     ends = (
         extent_A if extent_A is not None else np.array([f(axis=0) for f in (atoms.positions.min, atoms.positions.max)])
@@ -167,11 +173,15 @@ def atoms_view(
     with _DRAWING, mpl.rc_context(_STYLE | {"axes.grid": False}):
         figure = Picture(figsize=size, dpi=100, layout="constrained")
         axes = figure.subplots()
-        colours = None if values is None else shades(values, *limits)
+        colours = None
+        if values is not None:
+            colours = kind_colours(values, kinds) if kinds else shades(values, *limits)
         _spheres(axes, atoms, camera, inch_per_A, colours)
         axes.set(xlim=(ends[0, right] - 2, ends[1, right] + 2), ylim=(ends[0, up] - 2, ends[1, up] + 2))
         if values is None:
             _elements(axes, atoms, title)
+        elif kinds:
+            _legend(axes, {n: c for k, (n, c) in enumerate(kinds.items()) if k in values}, title)
         else:
             axes.set_title(title, loc="left", fontsize=10)
             scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(*limits), "viridis")
@@ -196,8 +206,13 @@ def _spheres(axes: Any, atoms: Atoms, camera: str, inch_per_A: float, colours: n
 
 
 def _elements(axes: Any, atoms: Atoms, title: str) -> None:
-    for element in sorted(set(atoms.get_chemical_symbols()), key=list(RADII_A).index):
-        axes.scatter([], [], s=30, color=COLOURS[element], label=element)
+    elements = sorted(set(atoms.get_chemical_symbols()), key=list(RADII_A).index)
+    _legend(axes, {element: COLOURS[element] for element in elements}, title)
+
+
+def _legend(axes: Any, colours: dict[str, str], title: str) -> None:
+    for name, colour in colours.items():
+        axes.scatter([], [], s=30, color=colour, label=name)
     axes.set_title(title, loc="left", fontsize=10)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderpad=0)
 

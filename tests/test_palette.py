@@ -55,6 +55,17 @@ def test_curves_next_to_each_other_and_the_two_elements_differ(seen):
     assert min(distance(a, b, seen) for a, b in combinations(lights, 2)) > 10
 
 
+@pytest.mark.parametrize("seen", SEEN)
+def test_crystal_phases_differ(seen):
+    for a, b in combinations(palette.PHASES.values(), 2):
+        assert distance(a, b, seen) > 10, (a, b)
+
+
+@pytest.mark.parametrize("phase", palette.PHASES)
+def test_crystal_phases_are_seen_before_the_black_of_ovito(phase):
+    assert contrast(palette.PHASES[phase], "#000000") >= 3
+
+
 @pytest.mark.parametrize("ground", ["#ffffff", "#111111"])  # JupyterLab, light and dark
 def test_words_in_colour_are_legible_on_both_themes(ground):
     assert contrast(palette.ERROR, ground) >= 3

@@ -17,6 +17,7 @@ from lisi_nb.engine import devices, probe
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.lammps import DUMP_COLUMNS, RESTARTS, Segment, Stage
+from lisi_nb.engine.probe import Speed
 from lisi_nb.engine.steps import Step
 from lisi_nb.params import Params
 from lisi_nb.units import duration
@@ -107,9 +108,9 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
     Parameters
     ----------
     study : module
-        Has ``plan(params, history)`` (a chain also ``expected_steps(params)``) and, so that nothing must be built,
-        ``n_atoms(params)`` and
-        ``preparation(params)``: a list of (what, atoms, steps) of MD that building still needs.
+        Has ``plan(params, history)`` (a chain also ``expected_steps(params)`` and ``expected_segments(params)``) and,
+        so that nothing must be built, ``n_atoms(params)`` and ``preparation(params)``: a list of (what, atoms, steps)
+        of MD that building still needs.
     params : Params
         Every input.
     device : str
@@ -123,46 +124,69 @@ def estimate(study: ModuleType, params: Params, device: str = "auto", exact: boo
     ValueError, RunFailed
         A bad parameter or device; LAMMPS does not run here.
     """
+    cost = unmeasured(study, params, device)
+    if not exact and (cost.speed_known or not problems([cost])):
+        return cost
+    potential = potentials.get(params.potential)  # type: ignore[attr-defined]
+    return _at_speed(study, params, cost.device, probe.speed(potential, cost.device))
+
+
+def unmeasured(study: ModuleType, params: Params, device: str = "auto") -> Estimate:
+    """`estimate` within a second: with the speed that was measured here before, or with upper bounds.
+
+    Raises
+    ------
+    ValueError
+        A bad parameter or device.
+    """
     if hasattr(study, "check"):
         study.check(params)
-    potential = potentials.get(params.potential)  # type: ignore[attr-defined]
     where = devices.choose(device)
-    n_atoms, first = count_atoms(study, params), study.plan(params, ())
-    if isinstance(first, Step):  # all segments of a chain are taken to write as often as its first MD
-        n_steps = study.expected_steps(params)
-        like = first.segment if isinstance(first.segment, Segment) else Segment(())
-        segment = dataclasses.replace(like, stages=(Stage(n_steps, 300.0, 300.0),))
-    else:
-        segment, n_steps = first, first.n_steps
+    potential = potentials.get(params.potential)  # type: ignore[attr-defined]
+    return _at_speed(study, params, where, probe.known(potential, where))
+
+
+def _at_speed(study: ModuleType, params: Params, where: Device, speed: Speed | None) -> Estimate:
+    """The cost at a measured `speed`; without one, upper bounds of times and memory."""
+    potential = potentials.get(params.potential)  # type: ignore[attr-defined]
+    n_atoms, (segment, n_starts) = count_atoms(study, params), whole(study, params)
     jobs = [(n, steps) for _, n, steps in study.preparation(params)] if hasattr(study, "preparation") else []
     free = _free_memory(where)
     ask_of_all = 1.0
     if segment.deviation_every:
         ask_of_all += (len(potential.card["members"]) - 1) / segment.deviation_every
-    common = dict(
+    common: dict[str, Any] = dict(
         device=where,
         n_atoms=n_atoms,
-        n_steps=n_steps,
+        n_steps=segment.n_steps,
         disk_bytes=disk_bytes(n_atoms, segment, where.ranks),
         free_disk_bytes=shutil.disk_usage(existing(paths.runs())).free,
         free_memory_bytes=free,
     )
-    bound = Estimate(
-        **common,
-        run_s=n_atoms * n_steps * SLOWEST_S_PER_ATOM_STEP * ask_of_all,
-        preparation_s=sum(n * steps * SLOWEST_S_PER_ATOM_STEP for n, steps in jobs),
-        memory_bytes=round(n_atoms * MOST_BYTES_PER_ATOM + where.ranks * MOST_BYTES_PER_RANK),
-        speed_known=False,
-    )
-    if not exact and not problems([bound]) and not probe.cached_file(potential, where).exists():
-        return bound
-    speed = probe.speed(potential, where)
+    if speed is None:
+        return Estimate(
+            **common,
+            run_s=n_atoms * segment.n_steps * SLOWEST_S_PER_ATOM_STEP * ask_of_all,
+            preparation_s=sum(n * steps * SLOWEST_S_PER_ATOM_STEP for n, steps in jobs),
+            memory_bytes=round(n_atoms * MOST_BYTES_PER_ATOM + where.ranks * MOST_BYTES_PER_RANK),
+            speed_known=False,
+        )
     return Estimate(
         **common,
-        run_s=speed.start_s + n_steps * speed.step_s(n_atoms) * ask_of_all,
+        run_s=n_starts * speed.start_s + segment.n_steps * speed.step_s(n_atoms) * ask_of_all,
         preparation_s=sum(speed.start_s + steps * speed.step_s(n) for n, steps in jobs),
         memory_bytes=speed.memory_bytes(n_atoms),
     )
+
+
+def whole(study: ModuleType, params: Params) -> tuple[Segment, int]:
+    """The run as if it were one segment, and how often LAMMPS starts: a chain writes as often as its first MD does."""
+    first = study.plan(params, ())
+    if not isinstance(first, Step):
+        return first, 1
+    like = first.segment if isinstance(first.segment, Segment) else Segment(())
+    n_steps = study.expected_steps(params)
+    return dataclasses.replace(like, stages=(Stage(n_steps, 300.0, 300.0),)), study.expected_segments(params)
 
 
 def _free_memory(device: Device) -> int:

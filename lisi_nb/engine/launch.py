@@ -43,7 +43,8 @@ def prepare(
     ----------
     study : module
         Has ``NAME``, ``build(params, progress)`` and ``plan(params, history)``. A plan that gives a
-        `lisi_nb.engine.steps.Step` makes a chain; its study has ``expected_steps(params)`` too.
+        `lisi_nb.engine.steps.Step` makes a chain; its study has ``expected_steps(params)`` and
+        ``expected_segments(params)`` too.
     params : Params
         Every input, seed and potential included.
     label : str

@@ -137,6 +137,15 @@ def cached_file(potential: Potential, device: Device) -> Path:
     return paths.cache() / "speed" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
 
+def known(potential: Potential, device: Device) -> Speed | None:
+    """Speed of `potential` on `device` as measured before, or ``None``."""
+    path = cached_file(potential, device)
+    if not path.exists():
+        return None
+    kept = json.loads(path.read_text())
+    return Speed(Probe(**kept["small"]), Probe(**kept["large"]))
+
+
 def speed(potential: Potential, device: Device) -> Speed:
     """Speed of `potential` on `device`: from the cache, or measured now (about 20 s).
 
@@ -145,10 +154,9 @@ def speed(potential: Potential, device: Device) -> Speed:
     RunFailed
         LAMMPS does not run here; in its words.
     """
+    if kept := known(potential, device):
+        return kept
     path = cached_file(potential, device)
-    if path.exists():
-        kept = json.loads(path.read_text())
-        return Speed(Probe(**kept["small"]), Probe(**kept["large"]))
     small, large = (measure(potential, device, *size) for size in SIZES[device.kind])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"potential": potential.name, "device": str(device), **asdict(Speed(small, large))})

@@ -129,12 +129,7 @@ def label(round_number: int, frames: list[Atoms], work: Path) -> None:
     queue = work / f"frames{round_number}.extxyz"
     write(queue, frames, format="extxyz")
     parts = [work / f"labels{round_number}.{k}.extxyz" for k in range(2)]
-    jobs = []
-    for k, part in enumerate(parts):
-        command = labelling(queue, part, REFERENCE, k, 2)
-        jobs.append(subprocess.Popen(command, cwd=paths.PROJECT, env=os.environ | {"OMP_NUM_THREADS": "1"}))
-    if any(job.wait() for job in jobs):
-        raise RuntimeError(f"Labelling of round {round_number} was cut short; run again to go on where it stopped.")
+    label_in_parts(queue, parts, REFERENCE)
     LABELS.mkdir(parents=True, exist_ok=True)
     write(target, [a for part in parts for a in read_frames(part)], format="extxyz")
 
@@ -157,17 +152,22 @@ def ab_initio_frames(work: Path) -> Path:
 
 def label_ab_initio(work: Path) -> None:
     """Label `ab_initio_frames` in two processes, straight into ``data/training``: hours, so nothing may be lost."""
-    frames = ab_initio_frames(work)
-    jobs = [
-        subprocess.Popen(
-            labelling(frames, LABELS / f"{AB_INITIO}.{k}.extxyz", AB_INITIO, k, 2),
-            cwd=paths.PROJECT,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        for k in range(2)
-    ]
-    if any(job.wait() for job in jobs):
-        raise RuntimeError("Labelling was cut short; run again to go on where it stopped.")
+    label_in_parts(ab_initio_frames(work), [LABELS / f"{AB_INITIO}.{k}.extxyz" for k in range(2)], AB_INITIO)
+
+
+def label_in_parts(frames: Path, parts: list[Path], reference: str) -> None:
+    """Label the frames of a file in one process of the reference environment for each part, side by side.
+
+    Raises
+    ------
+    RuntimeError
+        A process was killed or failed; the labels made so far are kept, and the same call goes on from them.
+    """
+    commands = [labelling(frames, part, reference, k, len(parts)) for k, part in enumerate(parts)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    jobs = [subprocess.Popen(command, cwd=paths.PROJECT, env=environment) for command in commands]
+    if any([job.wait() for job in jobs]):  # a list: the last one is waited for even when the first has failed
+        raise RuntimeError(f"Labelling of {frames.name} was cut short; run again to go on where it stopped.")
 
 
 def labelling(frames: Path, labels: Path, reference: str, shard: int, shards: int) -> list[str]:

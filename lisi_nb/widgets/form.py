@@ -14,8 +14,8 @@ from lisi_nb import palette
 from lisi_nb.params import Params
 from lisi_nb.widgets import controls
 from lisi_nb.widgets.choice import Choice
+from lisi_nb.widgets.cost import Cost
 
-Estimate = Callable[[Any], str]
 _ERROR = f'<span style="color:{palette.ERROR};line-height:1.3;display:inline-block"><b>✗</b> {{}}</span>'
 _QUIET = '<span style="opacity:.75;line-height:1.3;display:inline-block">{}</span>'
 _PRE = '<pre style="white-space:pre-wrap;margin:0;line-height:1.35">{}</pre>'
@@ -26,15 +26,17 @@ _WRONG = "Correct what is marked ✗ first."
 class Form(w.VBox):
     """View of a `Choice`: shows it, and hands every edit to it."""
 
-    def __init__(self, choice: Choice, estimate: Estimate | None = None) -> None:
-        self.choice, self.estimate = choice, estimate
+    def __init__(self, choice: Choice) -> None:
+        self.choice = choice
         self.fields = dataclasses.fields(choice.params)
         self.controls: dict[str, Any] = {}
         self.sliders: dict[str, Any] = {}
         self.presets: dict[str, w.Button] = {}
         self.scales: dict[str, w.Button] = {}
         self._notes: dict[str, w.HTML] = {}
-        self._scale_note, self._summary, self._estimate = w.HTML(), w.HTML(), w.HTML()
+        self._scale_note, self._summary = w.HTML(), w.HTML()
+        # A study that cannot count its atoms would have to build them at every edit.
+        self.cost = Cost(choice.study) if choice.study is not None and hasattr(choice.study, "n_atoms") else None
         self._texts: dict[str, tuple[w.HTML, Callable[[], str]]] = {"Show the code": (w.HTML(), choice.code)}
         if choice.study is not None:
             self._texts["Show the LAMMPS input"] = (w.HTML(), choice.lammps_input)
@@ -45,8 +47,10 @@ class Form(w.VBox):
         rows = {f.name: self._row(f) for f in self.fields}
         self._tabs = w.Tab([w.VBox([rows[name] for name in names]) for names in self._groups.values()])
         self._tabs.selected_index = 0
-        shown = w.Accordion([text for text, _ in self._texts.values()], titles=tuple(self._texts))
-        parts = [*self._scale_switch(), self._tabs, self._summary, self._estimate, shown]
+        texts = [text for text, _ in self._texts.values()]
+        # Buttons, because the headings of an Accordion cannot be reached by keyboard.
+        reveal = w.HBox([_reveal(name, text) for name, text in zip(self._texts, texts, strict=True)])
+        parts = [*self._scale_switch(), self._tabs, self._summary, *([self.cost] if self.cost else []), reveal, *texts]
         super().__init__(parts, layout=w.Layout(max_width="1020px"))
         self._show()
 
@@ -139,16 +143,28 @@ class Form(w.VBox):
     def _show_derived(self, wrong: bool) -> None:
         for text, make in self._texts.values():
             text.value = _PRE.format(html.escape(_WRONG if wrong else make()))
-        if self.estimate is None:
+        if self.cost is None:
             return
-        try:
-            words = _WRONG if wrong else self.estimate(self.choice.params)
-        except ValueError as error:
-            words = str(error)
-        self._estimate.value = f"<b>Estimate:</b> {html.escape(words)}"
+        if wrong:
+            self.cost.say(_WRONG)
+        else:
+            self.cost.show(self.choice.params)
 
 
-def form(params: Params, study: ModuleType | None = None, estimate: Estimate | None = None) -> Form:
+def _reveal(name: str, text: w.HTML) -> w.ToggleButton:
+    """A button that shows and hides `text`, which is hidden first."""
+
+    def show(shown: bool) -> None:
+        text.layout.display = None if shown else "none"
+
+    button = w.ToggleButton(description=name, icon="code", tooltip=f"{name} of these values, or hide it.")
+    button.layout.width = "210px"
+    button.observe(lambda change: show(change["new"]), "value")
+    show(False)
+    return button
+
+
+def form(params: Params, study: ModuleType | None = None) -> Form:
     """Show controls for `params`; ``form(...).params`` is valid at once and follows every edit.
 
     Parameters
@@ -157,9 +173,6 @@ def form(params: Params, study: ModuleType | None = None, estimate: Estimate | N
         Any study's parameters, the values shown first.
     study : module, optional
         Its ``SCALES``, ``scaled``, ``check`` and ``plan`` add a scale switch, the check of combinations and the
-        LAMMPS input.
-    estimate : callable, optional
-        ``estimate(params)`` returns one line about atoms and time, shown below the controls and kept current; a
-        ``ValueError`` is shown in its words.
+        LAMMPS input; its ``n_atoms`` adds an estimate of atoms, time, disk and memory, kept current.
     """
-    return Form(Choice(params, study), estimate)
+    return Form(Choice(params, study))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from lisi_nb import palette, plots
 from lisi_nb.engine import parse
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import check_choice
+from lisi_nb.widgets import phases
 from lisi_nb.widgets.reading import Unreadable, why_not
 
 PLAYED = 200  # frames of a trajectory that are played at most; a longer one is strided
@@ -69,11 +71,15 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Colouring:
-    """A number for each atom of each frame, drawn between `limits`; without `of`, atoms have their element's colour."""
+    """A number for each atom of each frame, drawn between `limits`; without `of`, atoms have their element's colour.
+
+    With `kinds` (name -> colour), the numbers are indices of kinds instead of places on a scale.
+    """
 
     label: str = "element"
     of: Callable[[int], np.ndarray] | None = None
     limits: tuple[float, float] = (0.0, 1.0)
+    kinds: dict[str, str] = field(default_factory=dict)
 
 
 def coordination(atoms: Atoms) -> np.ndarray:
@@ -101,9 +107,10 @@ def colouring(
     Parameters
     ----------
     colour : str, array or callable
-        ``"element"``, ``"coordination"``, ``"displacement"`` (from the first frame), one number for each atom
-        ``(n_atoms,)`` or for each frame and atom ``(n_frames, n_atoms)``, or a function of a frame's ``ase.Atoms``
-        that returns ``(n_atoms,)``.
+        ``"element"``, ``"phase"`` (diamond, bcc, close-packed or no crystal, see `lisi_nb.widgets.phases`),
+        ``"coordination"``, ``"displacement"`` (from the first frame), one number for each atom ``(n_atoms,)`` or for
+        each frame and atom ``(n_frames, n_atoms)``, or a function of a frame's ``ase.Atoms`` that returns
+        ``(n_atoms,)``.
     label : str
         Name and unit of the numbers.
     limits : tuple of float, optional
@@ -115,9 +122,12 @@ def colouring(
         An unknown word, or numbers that do not fit the atoms.
     """
     if isinstance(colour, str):
-        check_choice("colour", colour, ("element", "coordination", "displacement"))
+        check_choice("colour", colour, ("element", "phase", "coordination", "displacement"))
         if colour == "element":
             return Colouring()
+        if colour == "phase":  # kept, because widget messages arrive in a thread where phases cannot be found
+            of_frame = cache(lambda k: phases.phases(frames.atoms(k)))
+            return Colouring(label or "phase", of_frame, kinds=palette.PHASES)
     if isinstance(colour, str) and colour == "displacement":
         label, of = label or "displacement (Å)", lambda k: displacement(frames, k)
     elif isinstance(colour, str):
@@ -185,16 +195,26 @@ class Look:
 
     def rgb(self, atoms: Atoms, values: np.ndarray | None) -> np.ndarray:
         """Colours ``(n, 3)`` in 0-1."""
+        if values is not None and self.colours.kinds:
+            return plots.kind_colours(values, self.colours.kinds)
         if values is not None:
             return plots.shades(values, *self.colours.limits)
         return np.array([palette.rgb(palette.COLOURS[s]) for s in atoms.get_chemical_symbols()]).reshape(-1, 3)
+
+    def legend(self) -> dict[str, str]:
+        """Names and colours of the elements or phases in the first and last frame; empty for a scale of numbers."""
+        elements = dict.fromkeys(s for k in {0, len(self.frames) - 1} for s in self.frames.atoms(k).symbols)
+        if self.colours.of is None:
+            return {element: palette.COLOURS[element] for element in elements}
+        return phases.of_elements(set(elements)) if self.colours.kinds else {}
 
     def picture(self, index: int, camera: str = "side", extent_A: np.ndarray | None = None) -> plots.Picture:
         """A still picture of a frame, drawn without any 3-D viewer."""
         check_choice("camera", camera, plots.CAMERAS)
         atoms, values = self.frame(index)
+        c = self.colours
         title = f"frame {index + 1} of {len(self.frames)}" if len(self.frames) > 1 else ""
-        return plots.atoms_view(atoms, camera, title, values, self.colours.limits, self.colours.label, extent_A)
+        return plots.atoms_view(atoms, camera, title, values, c.limits, c.label, extent_A, c.kinds)
 
     def extent_A(self, indices: Sequence[int]) -> np.ndarray:
         """Lowest and highest coordinates ``(2, 3)`` over some frames."""

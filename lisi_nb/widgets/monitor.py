@@ -7,11 +7,10 @@ nothing. Both only read the run folder, so they follow runs started anywhere, an
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import html
 import os
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event
 
 import ipywidgets as w
 from IPython.display import HTML, DisplayHandle, Image
@@ -20,7 +19,9 @@ from lisi_nb import palette
 from lisi_nb.engine import launch
 from lisi_nb.engine.run import ENDED, Run
 from lisi_nb.units import duration
+from lisi_nb.widgets.folder import folder_html
 from lisi_nb.widgets.reading import Physics, Progress, Unreadable
+from lisi_nb.widgets.threads import in_thread
 from lisi_nb.widgets.watch import Live, watch
 
 RESUMABLE = {"stopped": "Resume the run", "interrupted": "Resume the run", "prepared": "Start the run"}
@@ -107,16 +108,6 @@ class Buttons(w.VBox):
         self.answer.value = folder_html(self.run) if shown else ""
 
 
-def folder_html(run: Run) -> str:
-    """Where the run lies (one click selects the path) and what is in it."""
-    path = f'<code style="user-select:all">{html.escape(str(run.folder.resolve()))}</code>'
-    if not run.folder.exists():
-        return f"{path} is gone."
-    files = sorted(file for file in run.folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    listed = " · ".join(f"{html.escape(file.name)} {file.stat().st_size / 1000:.1f} kB" for file in files)
-    return f'<div style="line-height:1.5">{path} (click and copy)<br>{listed}</div>'
-
-
 class Monitor(w.VBox):
     """A run being followed, as a widget; the cell that shows it does not wait.
 
@@ -131,7 +122,8 @@ class Monitor(w.VBox):
     def __init__(self, run: Run, live: Live | None = None) -> None:
         self.run, self._live, self._leave = run, live, Event()
         self.text, self.picture = w.HTML("starting ..."), w.Image(format="png", layout=w.Layout(display="none"))
-        self.picture.layout.max_width, self.picture.layout.align_self = "900px", "flex-start"
+        self.picture.layout.max_width, self.picture.layout.align_self = "100%", "flex-start"
+        self.picture.layout.object_fit, self.picture.layout.margin = "contain", "0"
         self.buttons = Buttons(run, self._start)
         super().__init__([self.text, self.buttons, self.picture])
         self._start()
@@ -146,7 +138,7 @@ class Monitor(w.VBox):
         super().close()
 
     def _start(self) -> None:
-        self.thread = _in_thread(self._watch)
+        self.thread = in_thread(self._watch)
 
     def _watch(self) -> None:
         try:
@@ -154,6 +146,8 @@ class Monitor(w.VBox):
         except Unreadable as sentence:
             self.text.value = html.escape(str(sentence))
             self.buttons.layout.display = "none"
+        except Exception as error:  # in a thread it would vanish, and the widget stand still
+            self.text.value = f"No longer followed, but the run goes on: {html.escape(repr(error))}"
 
     def _show(self, now: Progress, physics: Physics | None, png: bytes | None) -> None:
         self.text.value = bar(self.run, now, physics)
@@ -162,20 +156,13 @@ class Monitor(w.VBox):
             self.picture.value, self.picture.layout.display = png, None
 
 
-def _in_thread(work: Callable[[], None]) -> Thread:
-    # With the context of this cell, which tells the kernel to which cell an output belongs.
-    thread = Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
-    thread.start()
-    return thread
-
-
 class Screen:
     """Three displays updated in place: unlike widgets, the last text and picture stay in a saved notebook."""
 
     def __init__(self, run: Run, live: Live | None) -> None:
         self.run, self._live, self.leave = run, live, Event()
         self._text, self._below, self._picture = DisplayHandle(), DisplayHandle(), DisplayHandle()
-        self._buttons = Buttons(run, lambda: _in_thread(self.watch))
+        self._buttons = Buttons(run, lambda: in_thread(self.watch))
         self._text.display(HTML("starting ..."))
         self._below.display(self._buttons)
         self._picture.display(HTML(""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as w
@@ -58,6 +59,10 @@ class NglScene:
         self.widget.center()
         self.widget.control.zoom(0.4)
 
+    def later(self, work: Callable[[], None]) -> None:
+        """Do work that OVITO's scene must do in another thread: here at once."""
+        work()
+
     def show(self, index: int) -> None:
         """Go to frame `index`."""
         self.widget.frame = index
@@ -85,8 +90,12 @@ def groups(look: Look, atoms: Atoms) -> list[tuple[np.ndarray, float, str]]:
     symbols = np.array(atoms.get_chemical_symbols())
     if look.colours.of is None:
         return [(symbols == element, RADII_A[element], COLOURS[element]) for element in dict.fromkeys(symbols)]
-    low, high = look.colours.limits
     values = look.colours.of(0)
+    if kinds := tuple(look.colours.kinds.values()):
+        return [
+            ((symbols == e) & (values == k), RADII_A[e], kinds[k]) for e in dict.fromkeys(symbols) for k in set(values)
+        ]
+    low, high = look.colours.limits
     share = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
     step = np.where(np.isfinite(values), np.round(np.nan_to_num(share) * (SHADES - 1)), -1)
     out = []

@@ -44,7 +44,7 @@ class OvitoScene:
     def show(self, index: int) -> None:
         """Go to frame `index`."""
         self._index = index
-        self._later(self._redraw)
+        self.later(self._redraw)
 
     def turn(self, camera: str) -> None:
         """Look from a camera of `lisi_nb.plots.CAMERAS`."""
@@ -54,11 +54,11 @@ class OvitoScene:
             self.widget.send_camera()
             self.widget.refresh()
 
-        self._later(aim)
+        self.later(aim)
 
     def paint(self) -> None:
         """Draw the atoms of the slab in their colours."""
-        self._later(self._redraw)
+        self.later(self._redraw)
 
     def _redraw(self) -> None:
         try:
@@ -84,7 +84,8 @@ class OvitoScene:
             data.cell_.vis.rendering_color = (0.6, 0.6, 0.6)
         return data
 
-    def _later(self, work: Callable[[], None]) -> None:
+    def later(self, work: Callable[[], None]) -> None:
+        """Do `work` in the thread that made the scene."""
         if self._loop is None:
             work()
         else:

@@ -48,6 +48,8 @@ class RunsBrowser(w.VBox):
         self.refresh = w.Button(description="Refresh", icon="refresh", layout=w.Layout(width="100px"))
         self.compare = w.Button(description="Compare selected", icon="columns", layout=w.Layout(width="160px"))
         self.more = w.Button(description="Show more", layout=w.Layout(width="100px"))
+        self.refresh.tooltip, self.more.tooltip = "Read all runs again.", f"Show {PAGE} more runs."
+        self.compare.tooltip = "Put the ticked runs side by side."
         self.note, self.table, self.below = w.HTML(), w.VBox(), w.VBox()
         self.selected: dict[str, Run] = {}
         self.shown: list[Row] = []

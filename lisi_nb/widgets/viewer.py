@@ -25,6 +25,11 @@ from lisi_nb.widgets.ovito_scene import OvitoScene
 VIEWERS = ("auto", "nglview", "ovito")
 MOVIE_FRAMES = 60  # at most, so that a movie is made within seconds and stays small
 AXES = ("x", "y", "z")
+# Stands where the canvas will be, which covers it.
+WAITING = (
+    "The atoms appear here within seconds. If they do not, this browser has no WebGL: press <i>Still picture</i>, "
+    "which needs none."
+)
 
 
 class View(w.VBox):
@@ -38,10 +43,13 @@ class View(w.VBox):
         what = look.frames.name or f"{len(first)} atoms"
         self.said = f"{self.scene.name}, because {why}: {what}"
         legend = w.HTML(f"{_legend(look)} &nbsp; {html.escape(self.said)}; drag to turn, wheel to zoom")
-        parts = [legend, self.scene.widget]
+        waiting = w.HTML(WAITING, layout=w.Layout(height="0px", overflow="visible", margin="0 0 0 8px"))
+        self.still = w.Image(format="png", layout=w.Layout(display="none", max_width="100%", align_self="flex-start"))
+        self.still.layout.object_fit, self.still.layout.margin = "contain", "0"
+        parts = [legend, waiting, self.scene.widget]
         if len(look.frames) > 1:
             parts.append(self._player())
-        super().__init__([*parts, self._tools(first), self.answer])
+        super().__init__([*parts, self._tools(first), self.answer, self.still])
 
     def __repr__(self) -> str:
         return self.said
@@ -70,8 +78,12 @@ class View(w.VBox):
         self.axis.observe(lambda _: self._span(first), "value")
         self.slice.observe(lambda _: self._cut(), "value")
         save = w.Button(description="Save picture", icon="camera", layout=w.Layout(width="130px"))
-        save.on_click(lambda _: self._save())
-        return w.HBox([*buttons, self.axis, self.slice, w.Label("Å"), save])
+        save.tooltip = "Write the frame as it is now to a PNG file beside the notebook."
+        save.on_click(lambda _: self.scene.later(self._save))
+        still = w.ToggleButton(description="Still picture", icon="image", layout=w.Layout(width="130px"))
+        still.tooltip = "The frame as it is now, drawn without WebGL."
+        still.observe(lambda change: self.scene.later(lambda: self._still(change["new"])), "value")
+        return w.HBox([*buttons, self.axis, self.slice, w.Label("Å"), still, save])
 
     def _span(self, first: Atoms) -> None:
         """Let the slice slider reach over the whole first frame."""
@@ -96,6 +108,13 @@ class View(w.VBox):
 
     def _frame(self) -> int:
         return self.slider.value if len(self.look.frames) > 1 else 0
+
+    def _still(self, shown: bool) -> None:
+        try:
+            self.still.value = plots.png(self.picture()) if shown else b""
+            self.still.layout.display = None if shown else "none"
+        except Exception as error:  # in a callback it would vanish
+            self._failed(error)
 
     def _save(self) -> None:
         number = 1
@@ -148,9 +167,8 @@ def _ending(path: Path | str, suffix: str) -> Path:
 
 def _legend(look: Look) -> str:
     colours = look.colours
-    if colours.of is None:
-        elements = dict.fromkeys(s for k in (0, -1) for s in look.frames.atoms(k % len(look.frames)).symbols)
-        return " ".join(f'<span style="color:{palette.COLOURS[e]}">&#9679;</span> {e}' for e in elements)
+    if named := look.legend():
+        return " &nbsp; ".join(f'<span style="color:{c}">&#9679;</span> {name}' for name, c in named.items())
     low, high = colours.limits
     stops = ",".join("rgb" + str(tuple(int(255 * c) for c in rgb)) for rgb in plots.shades(np.linspace(0, 1, 9), 0, 1))
     scale = f'<span style="display:inline-block;width:110px;height:10px;background:linear-gradient(to right,{stops})">'
@@ -172,8 +190,8 @@ def view(
     what : ase.Atoms, sequence of ase.Atoms, or Run
         A run is shown with the frames it has written so far; call again for more.
     colour, label, limits
-        Colour atoms by ``"element"``, ``"coordination"``, ``"displacement"`` or any numbers, such as atomic energies
-        ``(n_atoms,)``; `label` names them with their unit (see `lisi_nb.widgets.frames.colouring`).
+        Colour atoms by ``"element"``, ``"phase"``, ``"coordination"``, ``"displacement"`` or any numbers, such as
+        atomic energies ``(n_atoms,)``; `label` names them with their unit (see `lisi_nb.widgets.frames.colouring`).
     viewer : str
         ``"auto"``, ``"nglview"`` (one fixed cell, the same atoms) or ``"ovito"`` (anything).
     every : int, optional

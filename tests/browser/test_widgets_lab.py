@@ -26,8 +26,7 @@ def test_the_form_refuses_beside_the_field_and_shows_its_code(lab, page, artifac
     folder, url = lab
     cells = [
         "from lisi_nb.studies import interdiffusion\nfrom lisi_nb.widgets import form",
-        "def estimate(params):\n    return f'{params.atom_steps():.3g} atom-steps'\n\n"
-        "controls = form(interdiffusion.scaled('lesson'), interdiffusion, estimate)\ncontrols",
+        "controls = form(interdiffusion.scaled('lesson'), interdiffusion)\ncontrols",
     ]
     write_notebook(folder / "form-code.ipynb", cells)
     page.goto(url("form-code.ipynb"))
@@ -35,6 +34,7 @@ def test_the_form_refuses_beside_the_field_and_shows_its_code(lab, page, artifac
     wait_done(page, 60)
     form = cell_of(page, "controls = form(")
     form.scroll_into_view_if_needed()
+    form.get_by_text("384 atoms, 10000 steps on").wait_for()
     form.screenshot(path=artifacts / "form-lesson.png")
 
     form.get_by_role("tab", name="Dynamics").click()
@@ -165,7 +165,7 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, page, artifa
         "slab = bulk('Si', cubic=True).repeat((3, 3, 6))\nslab.numbers[slab.positions[:, 2] > 20] = 3\n"
         "grown = slab.copy()\ngrown.set_cell(1.2 * slab.cell.array, scale_atoms=True)",
         "still = view(slab, slab.positions[:, 0], 'x (Å)')\nstill",
-        "moving = view([slab, grown])\nmoving",
+        "moving = view([slab, grown], 'phase')\nmoving",
     ]
     write_notebook(folder / "views.ipynb", cells)
     page.goto(url("views.ipynb"))

@@ -42,6 +42,7 @@ def test_the_crystal_is_taken_apart_from_outside():
     steps, end, history = planned(LESSON)
     assert [s.name for s in steps] == ["equilibrate", "sample"] * n_compositions(LESSON)
     assert sum(s.n_steps for s in steps) == nanoparticle.expected_steps(LESSON)
+    assert len(steps) == nanoparticle.expected_segments(LESSON)
     first = history[0].atoms
     assert len(first) == nanoparticle.n_atoms(LESSON) == 907
     x = [composition(done.atoms) for done in history[::2]]

@@ -1,13 +1,16 @@
 """The form shows any Params, refuses in the exception's words, and hands over valid parameters without a click."""
 
+import threading
 import time
 from dataclasses import dataclass, fields
 
 import pytest
 
+from lisi_nb.engine import estimate, probe
+from lisi_nb.errors import RunFailed
 from lisi_nb.params import Params, parameter
 from lisi_nb.studies import interdiffusion
-from lisi_nb.widgets import form
+from lisi_nb.widgets import cost, form
 from lisi_nb.widgets.choice import HELD_UNKNOWN, Choice
 
 
@@ -161,25 +164,87 @@ def test_the_lammps_input_shown_is_the_one_the_run_gets(smoke_run):
 
 
 def test_nothing_is_derived_from_a_bad_value():
-    asked = []
-    shown = form(interdiffusion.scaled("smoke"), interdiffusion, estimate=lambda p: asked.append(p) or "432 atoms")
-    assert "432 atoms" in shown._estimate.value
+    shown = form(interdiffusion.scaled("smoke"), interdiffusion)
     shown.controls["temperature_K"].value = -5.0
     texts = [text.value for text, _ in shown._texts.values()]
     assert len(texts) == 2
-    assert all("Correct what is marked" in text for text in (*texts, shown._estimate.value))
-    assert asked == [interdiffusion.scaled("smoke")]
+    assert all("Correct what is marked" in text for text in (*texts, shown.cost.text.value))
     shown.controls["temperature_K"].value = 950.0
-    assert asked[-1] == interdiffusion.scaled("smoke", temperature_K=950.0)
     assert "temperature_K=950.0" in shown._texts["Show the code"][0].value
     assert "950" in shown._texts["Show the LAMMPS input"][0].value
 
 
-def test_an_estimate_that_refuses_is_shown_in_its_words():
-    def refuse(params):
-        raise ValueError("No speed is known for this device.")
+@pytest.fixture
+def unmeasured(monkeypatch, tmp_path):
+    """No speed is known here, and none is measured without a click."""
+    monkeypatch.setattr(probe, "cached_file", lambda *_: tmp_path / "speed.json")
+    monkeypatch.setattr(probe, "measure", lambda *_: pytest.fail("measured without a click"))
 
-    assert "No speed is known" in form(Oven(), estimate=refuse)._estimate.value
+
+def settled(shown):
+    """The text of the estimate once nothing works on it any more."""
+    deadline = time.monotonic() + 30
+    while shown.cost.thread is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return shown.cost.text.value
+
+
+def test_the_estimate_follows_the_values_and_measures_nothing_unasked(unmeasured):
+    shown = form(interdiffusion.scaled("smoke"), interdiffusion)
+    assert f"{interdiffusion.n_atoms(shown.params)} atoms, 300 steps on " in settled(shown)
+    shown.controls["duration_ps"].value = 0.8
+    assert " 400 steps" in settled(shown)
+    shown.scales["paper"].click()
+    text = settled(shown)
+    assert "4608 atoms, 10000000 steps" in text
+    assert cost.UNMEASURED in text
+    shown.controls["li_per_si"].value = 2.001
+    assert "The nearest ratios that work" in settled(shown)
+
+
+def test_only_the_last_values_are_estimated(unmeasured, monkeypatch):
+    """An estimate that takes long is not shown when it is about older values, and edits do not wait for it."""
+    go, asked = threading.Event(), []
+
+    def slow(study, params):
+        asked.append(params.duration_ps)
+        go.wait(10)
+        raise ValueError(f"for {params.duration_ps} ps")
+
+    monkeypatch.setattr(estimate, "unmeasured", slow)
+    start = time.monotonic()
+    shown = form(interdiffusion.scaled("smoke"), interdiffusion)
+    for duration_ps in (1.0, 2.0, 3.0):
+        shown.controls["duration_ps"].value = duration_ps
+    assert time.monotonic() - start < 5
+    go.set()
+    assert "for 3.0 ps" in settled(shown)
+    assert asked[1:] == [3.0]
+
+
+def test_a_click_measures_the_speed_here(unmeasured, monkeypatch):
+    shown = form(interdiffusion.scaled("lesson"), interdiffusion)
+    assert "at most" in settled(shown)
+    assert shown.cost.measure.layout.display is None
+    monkeypatch.setattr(probe, "measure", lambda p, d, n, steps: probe.Probe(n, 1e-5 * n, 2.0, 10**8))
+    shown.cost._measure()
+    n = interdiffusion.n_atoms(shown.params)
+    text = settled(shown)
+    assert "at most" not in text
+    assert f"{n} atoms" in text
+    assert shown.cost.measure.layout.display == "none"
+
+
+def test_a_measurement_that_fails_is_said_and_can_be_repeated(unmeasured, monkeypatch):
+    def fails(*_):
+        raise RunFailed("LAMMPS does not start here.")
+
+    shown = form(interdiffusion.scaled("smoke"), interdiffusion)
+    settled(shown)
+    monkeypatch.setattr(probe, "measure", fails)
+    shown.cost._measure()
+    assert "could not be measured: LAMMPS does not start here." in shown.cost.text.value
+    assert not shown.cost.measure.disabled
 
 
 def test_a_bad_combination_is_shown_beside_the_field_it_names():

@@ -1,6 +1,8 @@
 """The monitor reads a run's files, shows them, ends with the run, and speaks launch.wait's words."""
 
 import asyncio
+import json
+import os
 import shutil
 import threading
 import time
@@ -14,7 +16,7 @@ from lisi_nb.engine import launch
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import RunFailed
 from lisi_nb.studies import interdiffusion
-from lisi_nb.widgets import Monitor, follow, monitor, reading, watch
+from lisi_nb.widgets import Monitor, folder, follow, monitor, reading, watch
 
 
 @pytest.fixture
@@ -171,6 +173,73 @@ def test_a_widget_whose_folder_is_gone_says_so(run):
     assert "nothing to stop" in shown.buttons.answer.value
 
 
+def test_a_widget_says_when_the_folder_is_deleted_while_it_is_watched(going, monkeypatch):
+    monkeypatch.setattr(watch, "EVERY_S", 0.05)
+    shown = Monitor(going, interdiffusion.live)
+    time.sleep(0.5)
+    assert shown.thread.is_alive()
+    shutil.rmtree(going.folder)
+    shown.thread.join(20)
+    assert "The folder of this run is gone" in shown.text.value
+    assert shown.buttons.layout.display == "none"
+
+
+def test_a_widget_that_cannot_go_on_says_so_instead_of_standing_still(going, monkeypatch):
+    monkeypatch.setattr(watch, "EVERY_S", 0.05)
+
+    def breaks(run):
+        raise KeyError("z")
+
+    shown = Monitor(going, breaks)
+    shown.thread.join(20)
+    assert "No longer followed" in shown.text.value
+    assert "KeyError" in shown.text.value
+    assert going.status()["state"] == "running"
+
+
+def test_records_half_written_while_a_widget_watches_are_drawn_later(going, monkeypatch):
+    """The last frame, log line and deviation are there half; the pictures grow once they are whole."""
+    for name, changed in (("EVERY_S", 0.05), ("LEAST_S", 0.1), ("AHEAD_S", 60.0)):
+        monkeypatch.setattr(watch, name, changed)
+    whole = {}
+    for name in ("traj.0.bin", "log.lammps", "model_devi.out"):
+        whole[name] = (going.folder / name).read_bytes()
+        (going.folder / name).write_bytes(whole[name][: int(0.71 * len(whole[name]))])
+    n_frames = going.n_frames
+    shown = Monitor(going, interdiffusion.live)
+    deadline = time.monotonic() + 30
+    while not shown.picture.value and time.monotonic() < deadline:
+        time.sleep(0.05)
+    before = bytes(shown.picture.value)
+    assert before.startswith(b"\x89PNG")
+    for name, content in whole.items():
+        (going.folder / name).write_bytes(content)
+    assert going.n_frames > n_frames
+    going.update(state="finished")
+    shown.thread.join(20)
+    assert bytes(shown.picture.value) != before
+    assert "finished" in shown.text.value
+
+
+def test_two_notebooks_on_one_run_start_it_once(going, monkeypatch):
+    """One notebook resumed the run; the other still offers to, and then follows the run that goes on."""
+    monkeypatch.setattr(watch, "EVERY_S", 0.05)
+    state = going.recorded()
+    going.update(state="stopped", message="Stopped on request.")
+    other = Monitor(going)
+    other.thread.join(20)
+    going.update(**state)
+    monkeypatch.setattr(launch.subprocess, "Popen", lambda *_, **__: pytest.fail("a second worker was started"))
+    other.buttons.resume.click()
+    time.sleep(0.5)
+    assert "running" in other.text.value
+    assert other.buttons.stop.layout.display is None
+    assert other.buttons.answer.value == ""
+    going.update(state="finished")
+    other.thread.join(20)
+    assert "finished" in other.text.value
+
+
 def test_the_stop_button_asks_the_run_to_stop(run):
     monitor.Buttons(run, lambda: None).stop.click()
     assert (run.folder / "stop.request").exists()
@@ -202,6 +271,23 @@ def test_the_folder_is_shown_with_its_files(run):
     assert all(words in buttons.answer.value for words in (str(run.folder), "manifest.json", "traj.0.bin"))
     buttons.folder.value = False
     assert buttons.answer.value == ""
+
+
+@pytest.mark.parametrize(
+    ("root", "parent", "path"),
+    [("", True, "data/runs/x"), ("data", True, "runs/x"), ("other", True, None), ("", False, None), (".h", True, None)],
+)
+def test_the_file_browser_is_offered_where_it_shows_the_folder(tmp_path, monkeypatch, root, parent, path):
+    """Below the root of the JupyterLab that started this kernel, and not hidden."""
+    place = tmp_path / (".h" if root == ".h" else "") / "data" / "runs" / "x"
+    place.mkdir(parents=True)
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    server = tmp_path / f"jpserver-{os.getppid() if parent else 1}.json"
+    server.write_text(json.dumps({"root_dir": str(tmp_path / root.replace(".h", ""))}))
+    assert folder.lab_path(place.resolve()) == path
+    shown = folder.folder_html(Run(place))
+    assert str(place) in shown
+    assert ("open in the file browser" in shown) == (path is not None)
 
 
 def test_a_budget_spends_its_share_of_the_time(monkeypatch):

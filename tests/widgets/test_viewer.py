@@ -1,6 +1,9 @@
 """One call views a structure, a series or a run; what a viewer would draw wrongly is refused."""
 
+import io
 import shutil
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,9 +11,9 @@ from ase import Atoms
 from ase.build import bulk
 from PIL import Image
 
-from lisi_nb import plots
+from lisi_nb import palette, plots
 from lisi_nb.engine.run import Run
-from lisi_nb.widgets import frames, ngl_scene, view
+from lisi_nb.widgets import frames, ngl_scene, phases, view
 from lisi_nb.widgets.frames import Look, Series, Slab, colouring
 from lisi_nb.widgets.reading import Unreadable
 
@@ -140,6 +143,59 @@ def test_coordination_is_that_of_the_crystal(silicon):
     assert set(frames.coordination(silicon)) == {4.0}
 
 
+def names(atoms):
+    """Number of atoms of each phase."""
+    return dict(Counter(phases.NAMES[k] for k in phases.phases(atoms)))
+
+
+def test_phases_are_those_of_the_crystals(silicon):
+    silicon = silicon.repeat((2, 2, 1))
+    assert names(silicon) == {"diamond Si": 96}
+    for kind, a, name in (("bcc", 3.49, "bcc Li"), ("fcc", 4.32, "close-packed Li")):
+        lithium = bulk("Li", kind, a=a, cubic=True).repeat(4)
+        assert names(lithium) == {name: len(lithium)}
+    rng = np.random.default_rng(0)
+    for element, volume_A3 in (("Si", 20.0), ("Li", 20.0)):  # random atoms are no crystal
+        gas = Atoms(f"{element}200", 0.5 + rng.random((200, 3)) * (200 * volume_A3) ** (1 / 3), pbc=True)
+        gas.set_cell(np.full(3, (200 * volume_A3) ** (1 / 3)))
+        assert names(gas) == {f"other {element}": 200}
+
+
+def test_the_faces_of_a_slab_are_its_edge_and_lithium_inside_changes_nothing(silicon):
+    """(001) slab of 12 planes: the outer two of a side lack neighbours or second neighbours: 4 of 12 planes."""
+    slab = silicon.repeat((2, 2, 1))
+    slab.center(vacuum=10, axis=2)
+    slab.pbc = (True, True, False)
+    assert names(slab) == {"diamond Si": 64, "edge of diamond Si": 32}
+    hole = slab.positions[40] + slab.cell.array[0] / 4  # tetrahedral site, 2.35 A from silicon
+    assert names(slab + Atoms("LiF", [hole, hole + 1])) == names(slab) | {"other Li": 1, "other element": 1}
+
+
+def test_phases_have_names_in_the_legend_of_every_viewer(silicon):
+    mixed = silicon.repeat((2, 2, 1))
+    mixed.numbers[mixed.positions[:, 2] > 9] = 3
+    for what, viewer in ((mixed, "nglview"), ([mixed, mixed], "ovito")):
+        shown = view(what, "phase")
+        assert shown.scene.name.lower() == viewer
+        legend = shown.children[0].value
+        for name, colour in palette.PHASES.items():
+            assert (f'{colour}">&#9679;</span> {name}' in legend) == (name != "other element")
+    picture = view(mixed, "phase").picture()
+    written = {text.get_text() for text in picture.axes[0].get_legend().get_texts()}
+    assert written == set(names(mixed))
+    look = Look(Series([mixed]), colouring(Series([mixed]), "phase"))
+    atoms, values = look.frame(0)
+    expected = [palette.rgb(palette.PHASES[phases.NAMES[k]]) for k in phases.phases(atoms)]
+    np.testing.assert_array_equal(look.rgb(atoms, values), expected)
+    for where, _, colour in ngl_scene.groups(look, atoms):
+        assert (look.rgb(atoms, values)[where] == palette.rgb(colour)).all()
+
+
+def test_phases_refuse_a_thread_in_which_ovito_would_end_the_kernel(silicon):
+    with ThreadPoolExecutor() as pool, pytest.raises(RuntimeError, match="main thread"):
+        pool.submit(phases.phases, silicon).result()
+
+
 def test_displacement_is_what_the_atoms_moved(silicon, moved, smoke_run):
     np.testing.assert_allclose(frames.displacement(Series([silicon, moved]), 1), 0.01 * np.arange(24), atol=1e-9)
     first, last = smoke_run.ends()
@@ -168,7 +224,7 @@ def test_a_function_of_the_frame_gives_the_numbers_of_each_frame(silicon, moved)
 
 def test_every_atom_belongs_to_exactly_one_group_of_nglview(silicon):
     silicon.numbers[:5] = 3
-    for colour in ("element", np.arange(24.0)):
+    for colour in ("element", "phase", np.arange(24.0)):
         look = Look(Series([silicon]), colouring(Series([silicon]), colour))
         assert sum(where.astype(int) for where, *_ in ngl_scene.groups(look, silicon)).tolist() == [1] * 24
 
@@ -218,6 +274,24 @@ def test_other_kinds_of_files_are_refused(silicon, tmp_path):
         view(silicon).save_movie(tmp_path / "a.gif")
     with pytest.raises(ValueError, match="camera='left' is not known"):
         view(silicon).save_picture(tmp_path / "a.png", camera="left")
+
+
+def still_button(shown):
+    """The button that shows what needs no WebGL."""
+    rows = [row for row in shown.children if hasattr(row, "children")]
+    return next(w for row in rows for w in row.children if getattr(w, "description", "") == "Still picture")
+
+
+@pytest.mark.parametrize("viewer", ["nglview", "ovito"])
+def test_a_still_picture_is_one_click_away_where_there_is_no_webgl(silicon, viewer):
+    shown = view(silicon, viewer=viewer)
+    assert shown.still.layout.display == "none"
+    still_button(shown).value = True
+    assert Image.open(io.BytesIO(shown.still.value)).size[0] > 200
+    assert shown.still.layout.display is None
+    still_button(shown).value = False
+    assert shown.still.layout.display == "none"
+    assert "no WebGL" in shown.children[1].value
 
 
 def test_the_button_saves_a_picture_and_says_where(silicon, tmp_path, monkeypatch):

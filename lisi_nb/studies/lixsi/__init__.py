@@ -7,7 +7,7 @@ Energies of crystals and relaxed structures at 0 K are in `thermodynamics`.
 from lisi_nb.studies.lixsi import thermodynamics
 from lisi_nb.studies.lixsi.across import arrhenius_of, lines, table_1
 from lisi_nb.studies.lixsi.analyse import Result, analyse
-from lisi_nb.studies.lixsi.build import build, check, expected_steps, n_atoms, plan
+from lisi_nb.studies.lixsi.build import build, check, expected_segments, expected_steps, n_atoms, plan
 from lisi_nb.studies.lixsi.compare import at_paper_conditions, claims, compare
 from lisi_nb.studies.lixsi.figures import figures, live
 from lisi_nb.studies.lixsi.params import PAPER_X, SCALES, Params, scaled, variants
@@ -26,6 +26,7 @@ __all__ = [
     "check",
     "claims",
     "compare",
+    "expected_segments",
     "expected_steps",
     "figures",
     "lines",

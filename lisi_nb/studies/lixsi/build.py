@@ -86,6 +86,11 @@ def expected_steps(params: Params) -> int:
     return steps + (sum(_anneal_steps(params)) if params.start == "amorphous" else 0)
 
 
+def expected_segments(params: Params) -> int:
+    """Segments of the whole chain."""
+    return 3 if params.start == "amorphous" else 2
+
+
 def _anneal_steps(params: Params) -> tuple[int, int]:
     """Melting, cooling."""
     return params.steps(params.anneal_ps / 3), params.steps(params.anneal_ps * 2 / 3)

@@ -5,7 +5,7 @@ dynamics between. Which particle is most stable, and where does silicon bond to 
 """
 
 from lisi_nb.studies.nanoparticle.analyse import Result, analyse
-from lisi_nb.studies.nanoparticle.build import build, expected_steps, n_atoms, plan
+from lisi_nb.studies.nanoparticle.build import build, expected_segments, expected_steps, n_atoms, plan
 from lisi_nb.studies.nanoparticle.compare import at_paper_conditions, claims, compare
 from lisi_nb.studies.nanoparticle.figures import figures, live
 from lisi_nb.studies.nanoparticle.params import FAMILIES, SCALES, Params, scaled, variants
@@ -22,6 +22,7 @@ __all__ = [
     "build",
     "claims",
     "compare",
+    "expected_segments",
     "expected_steps",
     "figures",
     "live",

@@ -89,6 +89,11 @@ def expected_steps(params: Params) -> int:
     return md if params.family == "c-Li3.75Si" else md + _steps(params, params.anneal_ps)
 
 
+def expected_segments(params: Params) -> int:
+    """Segments of the whole chain."""
+    return 2 * n_compositions(params) + (params.family != "c-Li3.75Si")
+
+
 def _steps(params: Params, duration_ps: float) -> int:
     return max(1, round(1000 * duration_ps / params.timestep_fs))
 

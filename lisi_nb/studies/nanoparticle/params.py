@@ -74,7 +74,7 @@ class Params(BaseParams):
         help="Held by a Nose-Hoover thermostat.",
     )
     step_ps: float = parameter(
-        8.0,
+        6.0,
         label="Time per composition",
         unit="ps",
         low=0.04,

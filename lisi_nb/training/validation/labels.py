@@ -38,28 +38,38 @@ class Parity:
     deviation_eV_A: list[np.ndarray]
 
 
+def predict(potential: Potential, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:
+    """Energy (eV) and forces ``(n_atoms, 3)`` (eV/A) of the first member; force deviation of the ensemble on each atom.
+
+    The deviation is ``sqrt(mean_k |F_i^k - mean_k F_i^k|^2)``, ``(n_atoms,)``, eV/A.
+    """
+    each, energies = [], []
+    for calculator in potential.calculators():
+        work = atoms.copy()
+        work.calc = calculator
+        each.append(work.get_forces())
+        energies.append(float(work.get_potential_energy()))
+    members = np.array(each)
+    return energies[0], members[0], np.sqrt(((members - members.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
+
+
 def parity(potential: Potential, frames: list[Atoms]) -> Parity:
     """Evaluate all members on labelled frames."""
-    energies, forces, deviations = [], [], []
-    for atoms in frames:
-        each = []
-        for k, calculator in enumerate(potential.calculators()):
-            work = atoms.copy()
-            work.calc = calculator
-            each.append(work.get_forces())
-            if k == 0:
-                energies.append(work.get_potential_energy() / len(atoms))
-        members = np.array(each)
-        forces.append(members[0])
-        deviations.append(np.sqrt(((members - members.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0)))
+    return beside(frames, [predict(potential, atoms) for atoms in frames])
+
+
+def beside(frames: list[Atoms], predicted: list[tuple[float, np.ndarray, np.ndarray]]) -> Parity:
+    """Labels of `frames` beside what `predict` said of each."""
+    energies, forces, deviations = zip(*predicted, strict=True) if predicted else ((), (), ())
+    n_atoms = np.array([len(a) for a in frames])
     return Parity(
         [a.info["system"].split("/")[0] for a in frames],
-        np.array([len(a) for a in frames]),
-        np.array(energies),
-        np.array([a.get_potential_energy() / len(a) for a in frames]),
-        forces,
+        n_atoms,
+        np.array(energies) / n_atoms,
+        np.array([a.get_potential_energy() for a in frames]) / n_atoms,
+        list(forces),
         [a.get_forces() for a in frames],
-        deviations,
+        list(deviations),
     )
 
 
