@@ -584,6 +584,21 @@ def test_formation_energies_hull_and_voltages_of_pbe_come_back():
         thermodynamics.thermodynamics(Tabulated(pbe_table()), ("LiSi2",))
 
 
+@pytest.mark.slow
+def test_the_shipped_potential_makes_stable_compounds_with_falling_voltages():
+    from lisi_nb import potentials
+
+    found = thermodynamics.thermodynamics(potentials.get("lisi").calculator(), ("LiSi", "Li15Si4", "Li17Si4"))
+    by_name = {c.name: c for c in found.crystals}
+    assert [c.name for c in found.crystals] == ["LiSi", "Li15Si4", "Li17Si4"]
+    for name in ("LiSi", "Li15Si4"):  # PBE set-ups differ by 15 meV/atom
+        assert by_name[name].formation_eV == pytest.approx(by_name[name].pbe_eV, abs=0.02)
+    assert by_name["Li17Si4"].n_li + by_name["Li17Si4"].n_si == 105
+    assert 0.3 < found.steps[0].volt_V < 0.5
+    volts = [s.volt_V for s in found.steps]
+    assert volts == sorted(volts, reverse=True)
+
+
 @pytest.mark.parametrize("name", ["Li17Si4", "Li21Si5", "Li22Si5"])
 def test_a_quarter_of_the_face_centred_cells(name):
     whole, part = crystal(name), thermodynamics.primitive_f(crystal(name))
