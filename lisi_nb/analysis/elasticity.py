@@ -5,6 +5,7 @@ Functions take ``ase.Atoms`` and an ASE calculator (eV, A) and never change the 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,11 @@ def relaxed(atoms: Atoms, calculator: Any, cell: bool = True, fmax_eV_A: float =
     out = atoms.copy()
     out.calc = calculator
     optimizer = FIRE(FrechetCellFilter(out) if cell else out, logfile=None)
-    if not optimizer.run(fmax=fmax_eV_A, steps=steps):
+    with warnings.catch_warnings():
+        # scipy says so at every step of a cell filter, of errors of 1e-13
+        warnings.filterwarnings("ignore", "logm result may be inaccurate", RuntimeWarning)
+        converged = optimizer.run(fmax=fmax_eV_A, steps=steps)
+    if not converged:
         raise RuntimeError(f"{atoms.get_chemical_formula()} is not relaxed to {fmax_eV_A} eV/A after {steps} steps.")
     return out
 

@@ -28,8 +28,8 @@ def at_paper_conditions(result: Result) -> str:
         different.append(f"{p['duration_ps']:g} ps, not 4800 ps")
     if p["repeats"] != "2x2x2":
         different.append(f"{p['repeats']} cells, not 2x2x2")
-    if (p["start"] == "crystal") != (abs(result.x - CRYSTAL_X) < SAME_X):
-        different.append(f"start from {p['start']} at x = {result.x:.2f}")
+    if p["start"] != "crystal" and abs(result.x - CRYSTAL_X) < SAME_X:
+        different.append("molten, not the Li15Si4 crystal")
     return "; ".join(different)
 
 
@@ -52,7 +52,7 @@ def compare(result: Result) -> list[Row]:
         system = f"Li{result.x:.2f}Si, {result.temperature_K:g} K"
         rows.append(Row(quantity, system, ours, paper, unit, place, agrees(ours, within)))
 
-    D, paper_D = result.quantities["collective_D"], float(paper_D_cm2_s(result.x, result.temperature_K))
+    D, paper_D = result.quantities["collective_D"], float(f"{paper_D_cm2_s(result.x, result.temperature_K):.3g}")
     if math.isfinite(paper_D):
         error = D.error if math.isfinite(D.error) else 0.0
         within = abs(D.value - paper_D) <= 2 * error
@@ -94,9 +94,17 @@ def claims(results: Mapping[str, Result]) -> list[Claim]:
     out += [_more_with_few_neighbours(results), _between_clusters(results)]
     few = sorted({r.n_runs for r in results.values() if r.n_runs < SEEDS_TO_JUDGE})
     note = f"; too few seeds to judge ({few[0]}, {SEEDS_TO_JUDGE} needed)" if few else ""
-    molten = sorted({f"x = {r.x:.2f}, {r.temperature_K:g} K" for r in results.values() if r.silicon.state == "molten"})
-    note += f"; the silicon diffused too (a melt) at {'; '.join(molten)}" if molten else ""
+    note += _melts(results)
     return [Claim(c.text, "undecided" if few else c.verdict, c.because + note) for c in out]
+
+
+def _melts(results: Mapping[str, Result]) -> str:
+    """Which results are of melts, for the end of a claim; empty where none is."""
+    named = []
+    for x, each in by_composition(results).items():
+        hot = [f"{r.temperature_K:g}" for r in each if r.silicon.state == "molten"]
+        named += [f"x = {x:.2f} ({', '.join(hot)} K)"] if hot else []
+    return f"; the silicon diffused too (a melt) at {', '.join(named)}" if named else ""
 
 
 def all_of(verdicts: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -64,29 +64,28 @@ def msd_chart(result: Result) -> Chart:
     return Chart(title, "time between two looks (ps)", "MSD (Å²)", tuple(curves))
 
 
-def arrhenius_chart(results: Mapping[str, Result], quantity: str = "tracer_D") -> Chart:
-    """Points, lines with their 95 % band down to 300 K, the paper's lines, and the measured D it quotes (Fig. S14)."""
+def arrhenius_chart(results: Sequence[Result], quantity: str = "tracer_D") -> Chart:
+    """One composition: points, line with its 95 % band down to 300 K, the paper's line, measured D (Fig. S14)."""
     curves: list[Curve] = []
-    grid = 1000 / np.linspace(1000 / ROOM_K, 1000 / PAPER_SPAN_K[1], 40)
-    for k, (x, each) in enumerate(by_composition(results).items()):
-        good = [r for r in each if r.quantities[quantity].value > 0]
-        if good:
-            t = np.array([r.temperature_K for r in good])
-            D = np.array([r.quantities[quantity].value for r in good])
-            error = np.nan_to_num([r.quantities[quantity].error for r in good]) / D / np.log(10)
-            curves.append(Curve(1000 / t, _log10(D), f"x = {x:.2f}", error, style="points", dash=k))
-        fit = arrhenius_of(each, quantity).fit
-        if fit.fitted:
-            D, (low, high) = fit.D_cm2_s(grid), fit.band_cm2_s(grid)
-            band = 0.5 * (_log10(high) - _log10(low))
-            curves.append(Curve(1000 / grid, _log10(D), f"x = {x:.2f}, line and 95 % band", band, dash=k))
-        paper = paper_D_cm2_s(x, grid)
-        if np.isfinite(paper).all():
-            curves.append(Curve(1000 / grid, _log10(paper), f"x = {x:.2f}, paper", style="paper", dash=k))
+    good = [r for r in results if r.quantities[quantity].value > 0]
+    if good:
+        t = np.array([r.temperature_K for r in good])
+        D = np.array([r.quantities[quantity].value for r in good])
+        error = np.nan_to_num([r.quantities[quantity].error for r in good]) / D / np.log(10)
+        curves.append(Curve(1000 / t, _log10(D), "this study", error, style="points"))
+    line = arrhenius_of(results, quantity)
+    inverse = np.linspace(1000 / PAPER_SPAN_K[1], 1000 / ROOM_K, 40)
+    if line.fit.fitted:
+        low, high = line.fit.band_cm2_s(1000 / inverse)
+        band = 0.5 * (_log10(high) - _log10(low))
+        curves.append(Curve(inverse, _log10(line.fit.D_cm2_s(1000 / inverse)), "line, 95 % band", band))
+    ends = inverse[[0, -1]]
+    paper = paper_D_cm2_s(line.x, 1000 / ends)
+    if np.isfinite(paper).all():
+        curves.append(Curve(ends, _log10(paper), "paper (Table I)", style="paper"))
     measured = _log10(np.array([r.value for r in experiments()]))
-    room = np.full(len(measured), 1000 / ROOM_K)
-    curves.append(Curve(room, measured, "measured (Table S1)", style="paper"))
-    return Chart("Diffusion of Li against temperature", INVERSE_T, LOG_D, tuple(curves))
+    curves.append(Curve(np.full(len(measured), ends[-1]), measured, "measured (Table S1)", style="paper"))
+    return Chart(f"Diffusion of Li in Li{line.x:.2f}Si", INVERSE_T, LOG_D, tuple(curves))
 
 
 def composition_chart(results: Mapping[str, Result], quantity: str = "tracer_D") -> Chart:
@@ -179,7 +178,8 @@ def deviation_chart(result: Result) -> Chart:
 def figures(results: Mapping[str, Result]) -> dict[str, tuple[Chart, ...]]:
     """All figures of the study's report: name -> charts drawn side by side."""
     out: dict[str, tuple[Chart, ...]] = {
-        "diffusion": (arrhenius_chart(results), composition_chart(results)),
+        "arrhenius": tuple(arrhenius_chart(each) for each in by_composition(results).values()),
+        "diffusion": (composition_chart(results),),
         "neighbours": (speed_chart(results), neighbours_chart(results), clusters_chart(results)),
     }
     for name, result in results.items():

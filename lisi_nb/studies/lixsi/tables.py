@@ -70,6 +70,6 @@ def amorphous_table(found: Amorphous) -> Table:
     """Formation energy of each relaxed amorphous structure, and how far it lies above the crystals' hull."""
     rows = [
         (f"{x:.2f}", _number(float(e)), f"{1000 * float(above):.0f}")
-        for x, e, above in zip(found.phases.x, found.phases.per_atom_eV, found.above_eV, strict=True)
+        for x, e, above in sorted(zip(found.phases.x, found.phases.per_atom_eV, found.above_eV, strict=True))
     ]
     return Table(("x", "E_f (eV/atom)", "above the crystals' hull (meV/atom)"), tuple(rows))

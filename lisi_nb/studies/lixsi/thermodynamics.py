@@ -32,6 +32,7 @@ CRYSTALS = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li15Si4", "Li17Si4", "Li21S
 PAPER_GROUND_STATES = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li21Si5")
 FMAX_eV_A = 0.02  # the paper's
 ROUNDING_eV = 1e-6
+NEAR_X, FEWEST_X = 0.1, 2  # compositions that a two-phase region is judged from
 PER_ATOM_eV = 0.015  # PBE set-ups differ by so much in these formation energies; a corner of the hull within it is none
 # Phases before and after, and the names of the PBE and of the measured value (at 415 C, where LiSi and Li15Si4 do not
 # form, so that their neighbours make one step).
@@ -278,9 +279,12 @@ def two_phase_claim(found: Amorphous) -> Claim:
         published.value("nanoparticle", f"two_phase_composition_{end}", "LixSi").value for end in ("min", "max")
     )
     text = f"Q2: amorphous LixSi is two-phase for {low:g} < x < {high:g} and a solid solution below"
-    x = found.phases.x
-    if not (((x > low) & (x < high)).any() and (x < low).any()):
-        return Claim(text, "undecided", f"{found.statement}; needs structures on both sides of x = {low:g}")
+    x = np.unique(found.phases.x.round(6))
+    at = (abs(x - low) < NEAR_X).any()
+    inside_x, below_x = ((x > low + NEAR_X) & (x < high)).sum(), (x < low - NEAR_X).sum()
+    if not at or inside_x < FEWEST_X or below_x < FEWEST_X:
+        need = f"needs structures at x = {low:g} and at {FEWEST_X} compositions or more on either side"
+        return Claim(text, "undecided", f"{found.statement}; {need}")
     regions = two_phase_regions(found.with_crystal, found.tolerance_eV)
     inside = any(abs(r.x_low - low) < 0.5 and abs(r.x_high - high) < 0.1 for r in regions)
     below = any(r.x_low < low - 0.5 for r in regions)
