@@ -524,6 +524,9 @@ def test_charts_have_numbers_behind_them(tmp_path):
     assert np.interp(1000 / 300, paper.x, paper.y) == pytest.approx(math.log10(9.607e-11))
     assert line.error.argmin() < len(line.x) / 2  # the band opens toward room temperature
     assert measured.y.tolist() == [-10, -12, -14, -14, -13]
+    speeds, shares, kinds = drawn["neighbours"]
+    assert [c.label for c in speeds.curves] == [c.label for c in shares.curves] == [f"{x} 600" for x in PAPER_X]
+    assert kinds.title == "Kinds of silicon clusters, 600 K"
     assert len(drawn["arrhenius"][4].curves) == 1  # Li15Si4 does not diffuse: only what was measured is shown
     for charts in drawn.values():
         for k, chart in enumerate(charts):

@@ -149,16 +149,17 @@ def _by_neighbours(results: Mapping[str, Result], field: str, title: str, y_labe
 
 
 def clusters_chart(results: Mapping[str, Result]) -> Chart:
-    """Share of the silicon in each kind of cluster against x, at the lowest temperature."""
-    t = min(r.temperature_K for r in results.values())
-    found = sorted((r for r in results.values() if r.temperature_K == t), key=lambda r: r.x)
+    """Share of the silicon in each kind of cluster against x; results of one temperature."""
+    found = sorted(results.values(), key=lambda r: r.x)
     x = np.array([r.x for r in found])
     curves = []
     for k, kind in enumerate(KINDS):
         share = [r.quantities[f"share_{kind}"] for r in found]
         error = np.nan_to_num([v.error for v in share])
         curves.append(Curve(x, np.array([v.value for v in share]), kind, error, dash=k))
-    return Chart(f"Kinds of silicon clusters, {t:g} K", X_LABEL, "share of the silicon", tuple(curves))
+    return Chart(
+        f"Kinds of silicon clusters, {found[0].temperature_K:g} K", X_LABEL, "share of the silicon", tuple(curves)
+    )
 
 
 def deviation_chart(result: Result) -> Chart:
@@ -177,10 +178,12 @@ def deviation_chart(result: Result) -> Chart:
 
 def figures(results: Mapping[str, Result]) -> dict[str, tuple[Chart, ...]]:
     """All figures of the study's report: name -> charts drawn side by side."""
+    lowest = min(r.temperature_K for r in results.values())  # where compositions differ most
+    cool = {name: r for name, r in results.items() if r.temperature_K == lowest}
     out: dict[str, tuple[Chart, ...]] = {
         "arrhenius": tuple(arrhenius_chart(each) for each in by_composition(results).values()),
         "diffusion": (composition_chart(results),),
-        "neighbours": (speed_chart(results), neighbours_chart(results), clusters_chart(results)),
+        "neighbours": (speed_chart(cool), neighbours_chart(cool), clusters_chart(cool)),
     }
     for name, result in results.items():
         out[f"run-{name}"] = (msd_chart(result), deviation_chart(result))
