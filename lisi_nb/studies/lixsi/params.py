@@ -38,7 +38,8 @@ class Params(BaseParams):
         label="Start from",
         choices=STARTS,
         group="Structure",
-        help="Molten and cooled, or the Li15Si4 crystal with random Li vacancies (none at x = 3.75).",
+        help="Molten and cooled, or the Li15Si4 crystal with random Li vacancies (none at x = 3.75). The paper's cells "
+        "begin as the latter, with vacancies chosen by a genetic algorithm.",
     )
     repeats: str = parameter(
         "2x1x1",
