@@ -31,7 +31,7 @@ velocity mobile create 500.0 11 mom yes rot no dist gaussian
 
 # output
 thermo 10
-thermo_style custom step temp pe ke etotal press pzz lz cpu
+thermo_style custom step atoms temp pe ke etotal press pzz lz vol cpu
 compute mobile_T mobile temp
 thermo_modify temp mobile_T flush yes lost error
 dump trajectory all custom 100 traj.0.bin id type xu yu zu

@@ -332,8 +332,9 @@ def test_a_job_that_slurm_starts_again_does_nothing(slurm, often_restartable):
     until(run, ended)
     step, frames = run.recorded()["step"], run.n_frames
     log = run.folder / "worker.log"
-    slurm.wait_for(lambda: slurm.jobs()[job_id] == "PENDING", "job back in the queue")
-    slurm.call("scontrol", "update", f"JobId={job_id}", "StartTime=now")  # else Slurm waits two minutes
+    slurm.wait_for(lambda: slurm.jobs()[job_id] == "PENDING" and slurm.node() == "idle", "job back in the queue")
+    # By itself Slurm waits two minutes; the node refuses a start dated no later than the job's end.
+    slurm.call("scontrol", "update", f"JobId={job_id}", "StartTime=now+5seconds")
     slurm.wait_for(lambda: "started its job a second time" in log.read_text(), "second start of the job", 200)
     assert (run.recorded()["step"], run.n_frames) == (step, frames)
     assert run.status()["state"] == "interrupted"
