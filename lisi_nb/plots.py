@@ -148,6 +148,26 @@ def side_view(structures: dict[str, Atoms], width: float = 9.0) -> Picture:
     return figure
 
 
+def slices(structures: dict[str, Atoms], thickness_A: float = 6.0, width: float = 9.0) -> Picture:
+    """A slice of each structure through its centre of mass, seen along y, side by side on one scale (width in inches).
+
+    `thickness_A` is the whole thickness of the slice.
+    """
+    cut = {}
+    for name, atoms in structures.items():
+        middle = atoms.positions - atoms.get_center_of_mass()
+        cut[name] = Atoms(atoms.numbers, positions=middle)[np.abs(middle[:, 1]) <= thickness_A / 2]
+    reach = 2 + max(np.abs(a.positions).max(initial=3.0) for a in cut.values())
+    each = width / len(cut)
+    with _DRAWING, mpl.rc_context(_STYLE | {"axes.grid": False}):
+        figure = Picture(figsize=(width, each + 0.7), dpi=100, layout="constrained")
+        for axes, (name, atoms) in zip(figure.subplots(1, len(cut), squeeze=False).flat, cut.items(), strict=True):
+            _spheres(axes, atoms, "side", (each - 0.8) / (2 * reach))
+            axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
+            _elements(axes, atoms, name)
+    return figure
+
+
 def atoms_view(
     atoms: Atoms,
     camera: str = "side",

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from lisi_nb import paths, plots
-from lisi_nb.engine import launch
+from lisi_nb.engine import estimate, launch
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.run import Run
 
@@ -59,7 +59,7 @@ def run_all(study: ModuleType, scale: str, seeds: int, device: str, say: Say, wo
         Variant name -> finished runs.
     """
     jobs = [(name, params) for name, each in study.variants(scale, seeds).items() for params in each]
-    estimate = TimeLeft([params.atom_steps() for _, params in jobs])
+    left = TimeLeft([float(estimate.atom_steps(study, params)) for _, params in jobs])
     found: dict[str, list[Run]] = {}
     for index, (name, params) in enumerate(jobs):
         started, tenth = time.monotonic(), -1
@@ -72,7 +72,7 @@ def run_all(study: ModuleType, scale: str, seeds: int, device: str, say: Say, wo
             share = int(10 * status["step"] / max(1, status["target"]))
             if share > tenth and status["state"] in ("running", *runs.ENDED):
                 tenth = share
-                others = estimate.of_others(index)
+                others = left.of_others(index)
                 total = "" if others is None else f", all runs {words(others + (status.get('left_s') or 0.0))}"
                 say(
                     f"    {10 * share:3d} %  step {status['step']}/{status['target']}  "
@@ -80,7 +80,7 @@ def run_all(study: ModuleType, scale: str, seeds: int, device: str, say: Say, wo
                 )
 
         launch.wait(run, show)
-        estimate.finished(index, time.monotonic() - started)
+        left.finished(index, time.monotonic() - started)
         found.setdefault(name, []).append(run)
         say(f"    {run.status()['state']} after {words(time.monotonic() - started)}: {_relative(run.folder)}")
     return found
@@ -146,11 +146,11 @@ def _aligned(rows: list[str]) -> list[str]:
 
 
 def execute_notebook(study: ModuleType, scale: str, folder: Path) -> Path:
-    """Execute the study's notebook at `scale` and keep the executed copy in `folder`."""
+    """Execute the notebook that `study` names in ``NOTEBOOK`` at `scale`; keep the executed copy in `folder`."""
     import nbformat
     from nbclient import NotebookClient
 
-    source = next((paths.PROJECT / "notebooks").glob(f"[0-9][0-9]_{study.NAME}.ipynb"))
+    source = paths.PROJECT / "notebooks" / f"{study.NOTEBOOK}.ipynb"
     notebook = nbformat.read(source, as_version=4)
     before = os.environ.get("LISI_NB_SCALE")
     os.environ["LISI_NB_SCALE"] = scale

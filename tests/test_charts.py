@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from ase import Atoms
 from PIL import Image
 
 from lisi_nb import palette, plots
@@ -108,3 +109,15 @@ def test_an_overlay_of_runs_with_different_charts_shows_all_of_them():
     a, b = run_charts(0.0)
     assert [c.title for c in overlay({"one": (a,), "two": (b,)})] == ["profile", "fronts"]
     assert overlay({}) == overlay({"one": ()}) == ()
+
+
+def test_slices_share_one_scale_and_hold_only_what_is_cut():
+    """Two structures about their centres of mass: only atoms within half the thickness are drawn."""
+    flat = Atoms("Si2Li2", positions=[(0, 0, 0), (8, 0, 0), (4, 20, 0), (4, -20, 0)])
+    flat.positions -= flat.get_center_of_mass()
+    small = Atoms("Li2", positions=[(0, 0, -1), (0, 0, 1)])
+    figure = plots.slices({"two Si": flat, "both Li": small}, thickness_A=6.0)
+    drawn = [sum(len(c.get_offsets()) for c in axes.collections) for axes in figure.axes]
+    assert drawn == [2, 2]
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["two Si", "both Li"]

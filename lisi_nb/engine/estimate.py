@@ -189,6 +189,11 @@ def whole(study: ModuleType, params: Params) -> tuple[Segment, int]:
     return dataclasses.replace(like, stages=(Stage(n_steps, 300.0, 300.0),)), study.expected_segments(params)
 
 
+def atom_steps(study: ModuleType, params: Params) -> int:
+    """Atoms times steps of a run, by which the time left for several runs is shared out; nothing is built."""
+    return count_atoms(study, params) * whole(study, params)[0].n_steps
+
+
 def _free_memory(device: Device) -> int:
     if device.kind == "gpu":
         return devices.gpu_free_bytes(device.cuda_visible)

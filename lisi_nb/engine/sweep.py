@@ -86,6 +86,14 @@ class Sweep:
         states = self.states()
         return status | {"runs": {state: states.count(state) for state in dict.fromkeys(states)}}
 
+    def share(self) -> tuple[float, str]:
+        """Fraction done (0 to 1), counting runs alike, and in words how many runs are in which state."""
+        waiting: dict[str, Any] = {"state": "waiting", "step": 0, "target": 1}
+        states = [run.status() if run else waiting for run in self.runs()]
+        done = [1.0 if s["state"] in ENDED else s["step"] / max(1, s["target"]) for s in states]
+        names = [s["state"] for s in states]
+        return sum(done) / len(done), ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
+
     def update(self, **changes: Any) -> None:
         """Change entries of ``status.json``."""
         path = self.folder / "status.json"

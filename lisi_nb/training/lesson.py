@@ -29,7 +29,8 @@ from lisi_nb.training.train import DESCRIPTOR, reference_python
 from lisi_nb.training.validation.labels import Parity, beside
 from lisi_nb.training.work import Work
 
-NAME, WORKER = "train_a_potential", "lisi_nb.training.lesson_work"
+NAME, NOTEBOOK = "train_a_potential", "06_train_a_potential"
+WORKER = "lisi_nb.training.lesson_work"
 SCALES = ("smoke", "lesson", "paper")
 KNOWN, UNKNOWN = ("crystal/Li", "crystal/Li_fcc"), "surface/Li"  # systems learnt from, and left out on purpose
 TOO_FAR_EV_A = 1.2  # a frame beyond is no longer physics worth a label

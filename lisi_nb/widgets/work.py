@@ -6,6 +6,7 @@ import asyncio
 import html
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import ipywidgets as w
@@ -13,6 +14,9 @@ from IPython.display import HTML, DisplayHandle, Image
 
 from lisi_nb import palette, plots
 from lisi_nb.charts import Chart
+from lisi_nb.engine import sweep as sweeps
+from lisi_nb.engine.run import Run
+from lisi_nb.engine.sweep import Sweep
 from lisi_nb.errors import RunFailed
 from lisi_nb.units import duration
 
@@ -77,6 +81,56 @@ async def follow_work(
     below.update(HTML(""))
     if status["state"] != "finished":
         raise RunFailed(f"{work.name} {status['state']}: {status['message']}")
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """A sweep as a piece of work."""
+
+    sweep: Sweep
+
+    @property
+    def name(self) -> str:
+        return self.sweep.label
+
+    def status(self) -> dict[str, Any]:
+        return self.sweep.status()
+
+    def stop(self) -> None:
+        """Stop its runs; what they have written is kept, and running the cell again goes on."""
+        sweeps.pause(self.sweep)
+
+
+async def follow_sweep(sweep: Sweep) -> list[Run]:
+    """Show a sweep until all its runs have ended, then return them; ``await follow_sweep(sweep)`` in a cell.
+
+    Interrupting the cell leaves it going; its Stop button pauses it, and running the cell again goes on.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        Of `lisi_nb.engine.sweep`; it is started if it is not running.
+
+    Returns
+    -------
+    list of Run
+        In the order of the sweep's points.
+
+    Raises
+    ------
+    RunFailed
+        It was paused, or a run failed; in its own words.
+    """
+    await follow_work(_Sweep(sweeps.start(sweep)), lambda _: (), lambda work: work.sweep.share())
+    found = sweep.runs()
+    bad = [run.id if run else f"run {k + 1}" for k, run in enumerate(found) if _state(run) != "finished"]
+    if bad:
+        raise RunFailed(f"{sweep.label}: {', '.join(bad)} did not finish. `lisi-nb show` says why.")
+    return [run for run in found if run]
+
+
+def _state(run: Run | None) -> str:
+    return run.status()["state"] if run else "failed"
 
 
 def bar(name: str, status: dict[str, Any], done: float, words: str, left_s: float | None) -> str:

@@ -1,17 +1,25 @@
 """Every study is where CONTRIBUTING's seven steps put it."""
 
+import importlib
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from lisi_nb.engine import estimate
 from lisi_nb.paths import PROJECT
 
 STUDIES = sorted(p.parent for p in (PROJECT / "lisi_nb" / "studies").glob("*/__init__.py"))
-IN_THE_MAKING = {"nanoparticle": "02", "lixsi": "02"}  # studies that run from the terminal, and their coming notebook
-WHOLE = [path for path in STUDIES if path.name not in IN_THE_MAKING]
 STEPS = re.findall(r"^\d\. (.*(?:\n   .*)*)", (PROJECT / "CONTRIBUTING.md").read_text(), re.M)
+
+
+def imported(study: Path):
+    return importlib.import_module(f"lisi_nb.studies.{study.name}")
+
+
+def notebook(study: Path) -> Path:
+    return PROJECT / "notebooks" / f"{imported(study).NOTEBOOK}.ipynb"
 
 
 def test_there_are_seven_steps_and_a_study():
@@ -19,33 +27,35 @@ def test_there_are_seven_steps_and_a_study():
     assert STUDIES
 
 
-def test_what_is_in_the_making_has_no_notebook_yet():
-    for study, number in IN_THE_MAKING.items():
-        assert PROJECT / "lisi_nb" / "studies" / study in STUDIES
-        assert not list((PROJECT / "notebooks").glob(f"{number}_*.ipynb")), f"{study} is whole now: strike it out"
-
-
-@pytest.mark.parametrize("study", WHOLE, ids=lambda path: path.name)
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
 def test_the_files_of_the_steps_exist(study: Path):
-    named = [name for step in STEPS for name in re.findall(r"`([\w/<>]+\.(?:py|ipynb))`", step)]
+    named = [name for step in STEPS for name in re.findall(r"`([\w/<>]+\.py)`", step)]
     assert len(named) == 7
     for name in named:
-        pattern = name.replace("<word>", study.name).replace("NN", "[0-9][0-9]")
         folder = PROJECT if "/" in name else study
-        assert list(folder.glob(pattern)), f"{name} of {study.name} is missing"
+        assert (folder / name.replace("<word>", study.name)).exists(), f"{name} of {study.name} is missing"
+    assert notebook(study).exists()
 
 
-@pytest.mark.parametrize("study", WHOLE, ids=lambda path: path.name)
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
 def test_start_here_leads_to_its_notebook(study: Path):
     cells = nbformat.read(PROJECT / "notebooks" / "00_start_here.ipynb", as_version=4).cells
     text = "\n".join(cell.source for cell in cells)
-    assert re.search(rf"\]\(\d\d_{study.name}\.ipynb\)", text)
+    assert f"]({notebook(study).name})" in text
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
 def test_its_atoms_can_be_counted_without_building(study: Path):
-    import importlib
-
-    module = importlib.import_module(f"lisi_nb.studies.{study.name}")
+    module = imported(study)
     for scale in module.SCALES:
         assert module.n_atoms(module.scaled(scale)) > 0
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+def test_all_its_variants_can_be_reproduced(study: Path):
+    """`lisi-nb reproduce` runs ``variants(scale, seeds)`` and shares out the time left by atom-steps."""
+    module = imported(study)
+    for name, each in module.variants("smoke", 2).items():
+        assert isinstance(name, str)
+        assert [params.seed for params in each] == [1, 2]
+        assert all(estimate.atom_steps(module, params) > 0 for params in each)

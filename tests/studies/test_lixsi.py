@@ -37,7 +37,7 @@ from lisi_nb.studies.lixsi import (
 )
 from lisi_nb.studies.lixsi.across import paper_D_cm2_s
 from lisi_nb.studies.lixsi.analyse import Result, pooled
-from lisi_nb.studies.lixsi.figures import hull_chart, voltage_chart
+from lisi_nb.studies.lixsi.charts import hull_chart, voltage_chart
 from lisi_nb.studies.lixsi.measure import last_structure, measure
 from lisi_nb.studies.lixsi.params import PAPER_X
 from lisi_nb.units import Measured

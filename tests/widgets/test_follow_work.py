@@ -7,8 +7,10 @@ import pytest
 from IPython.display import Image
 
 from lisi_nb.charts import Chart, Curve
+from lisi_nb.engine import sweep as sweeps
 from lisi_nb.errors import RunFailed
-from lisi_nb.widgets import follow_work
+from lisi_nb.studies import interdiffusion
+from lisi_nb.widgets import follow_sweep, follow_work
 from lisi_nb.widgets import work as widget
 
 
@@ -85,3 +87,26 @@ def test_leaving_the_cell_leaves_it_going(screen):
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(interrupt())
     assert not work.stopped
+
+
+SMOKE = interdiffusion.scaled("smoke", "100", duration_ps=0.04, window_ps=0.04)
+
+
+def test_a_sweep_is_started_followed_and_returns_its_runs(screen, empty_data):
+    sweep = sweeps.define(interdiffusion, SMOKE, {"temperature_K": [800.0, 900.0]}, label="two", device="cpu:1")
+    runs = asyncio.run(follow_sweep(sweep))
+    assert [run.params["temperature_K"] for run in runs] == [800.0, 900.0]
+    assert all(run.status()["state"] == "finished" for run in runs)
+    assert "2 finished" in [s.data for s in screen if isinstance(getattr(s, "data", None), str)][-2]
+    assert sweep.share() == (1.0, "2 finished")
+    again = asyncio.run(follow_sweep(sweep))
+    assert [run.folder for run in again] == [run.folder for run in runs]
+
+
+def test_a_sweep_with_a_failed_run_says_which(screen, empty_data):
+    sweep = sweeps.define(interdiffusion, SMOKE, {"temperature_K": [800.0, 900.0]}, label="broken", device="cpu:1")
+    asyncio.run(follow_sweep(sweep))
+    run = sweep.runs()[1]
+    run.update(state="failed", message="by hand")
+    with pytest.raises(RunFailed, match=f"broken: {run.id} did not finish"):
+        asyncio.run(follow_sweep(sweep))

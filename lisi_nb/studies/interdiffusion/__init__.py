@@ -6,14 +6,16 @@ How far do they mix, which front moves, and how much silicon leaves the slab?
 
 from lisi_nb.studies.interdiffusion.analyse import Result, analyse
 from lisi_nb.studies.interdiffusion.build import build, check, n_atoms, plan, preparation
+from lisi_nb.studies.interdiffusion.charts import figures, live
 from lisi_nb.studies.interdiffusion.compare import at_paper_conditions, claims, compare
-from lisi_nb.studies.interdiffusion.figures import figures, live
 from lisi_nb.studies.interdiffusion.params import INTERFACES, SCALES, Params, scaled, variants
 
 NAME = "interdiffusion"
+NOTEBOOK = "01_interdiffusion"
 __all__ = [
     "INTERFACES",
     "NAME",
+    "NOTEBOOK",
     "SCALES",
     "Params",
     "Result",

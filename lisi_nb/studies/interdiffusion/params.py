@@ -164,11 +164,6 @@ class Params(BaseParams):
         help="Name of the machine-learning potential (lisi-nb potentials list).",
     )
 
-    def atom_steps(self) -> float:
-        """Rough number of atoms times steps, for estimates before anything is built."""
-        atoms = 0.05 * self.lateral_A**2 * self.si_thickness_A * (1 + self.li_per_si)
-        return atoms * 1000 * self.duration_ps / self.timestep_fs
-
 
 _LESSON_THICKNESS = {"aSi": 21.9, "100": 21.9, "110": 23.2, "111": 22.1}
 _PAPER_LAYERS = {"aSi": 48, "100": 48, "110": 32, "111": 41}

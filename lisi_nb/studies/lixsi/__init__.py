@@ -5,24 +5,29 @@ Energies of crystals and relaxed structures at 0 K are in `thermodynamics`.
 """
 
 from lisi_nb.studies.lixsi import thermodynamics
-from lisi_nb.studies.lixsi.across import arrhenius_of, lines, table_1
-from lisi_nb.studies.lixsi.analyse import Result, analyse
+from lisi_nb.studies.lixsi.across import arrhenius_of, by_composition, lines, table_1
+from lisi_nb.studies.lixsi.analyse import Result, analyse, analyse_each
 from lisi_nb.studies.lixsi.build import build, check, expected_segments, expected_steps, n_atoms, plan
+from lisi_nb.studies.lixsi.charts import figures, live
 from lisi_nb.studies.lixsi.compare import at_paper_conditions, claims, compare
-from lisi_nb.studies.lixsi.figures import figures, live
-from lisi_nb.studies.lixsi.params import PAPER_X, SCALES, Params, scaled, variants
+from lisi_nb.studies.lixsi.params import PAPER_X, SCALES, TEMPERATURES_K, Params, name, scaled, variants
 
 NAME = "lixsi"
+NOTEBOOK = "02_nanoparticle_delithiation"
 __all__ = [
     "NAME",
+    "NOTEBOOK",
     "PAPER_X",
     "SCALES",
+    "TEMPERATURES_K",
     "Params",
     "Result",
     "analyse",
+    "analyse_each",
     "arrhenius_of",
     "at_paper_conditions",
     "build",
+    "by_composition",
     "check",
     "claims",
     "compare",
@@ -32,6 +37,7 @@ __all__ = [
     "lines",
     "live",
     "n_atoms",
+    "name",
     "plan",
     "scaled",
     "table_1",

@@ -15,6 +15,7 @@ from lisi_nb.analysis.diffusion import Diffusion, Framework, framework, haven_ra
 from lisi_nb.analysis.msd import MSD
 from lisi_nb.engine.run import Run
 from lisi_nb.studies.lixsi.measure import DRIFT, Series, measure
+from lisi_nb.studies.lixsi.params import name
 from lisi_nb.units import Measured
 
 LOW_CN = 2  # Si neighbours of a Li that is off its cluster (Artrith et al., section V)
@@ -69,7 +70,7 @@ class Result:
             "n_runs": self.n_runs,
             "trust": self.trust_light,
             "warnings": list(self.warnings),
-            "quantities": {name: value.to_dict() for name, value in self.quantities.items()},
+            "quantities": {key: value.to_dict() for key, value in self.quantities.items()},
             "statements": self.statements,
             "share_by_cn": {str(n): value.to_dict() for n, value in self.share_by_cn.items()},
             "speed_by_cn": {str(n): value.to_dict() for n, value in self.speed_by_cn.items()},
@@ -115,7 +116,7 @@ def analyse(runs: Sequence[Run], window_ps: tuple[float, float] | None = None, d
         "haven_ratio": haven_ratio(tracer.D, collective_all),
         "li_msd_end": _at(li, tracer.window_ps[1]),
         "si_msd_end": _at(si, tracer.window_ps[1]),
-        **{name: statistics.over_seeds([q[name] for q in each]) for name in each[0]},
+        **{key: statistics.over_seeds([q[key] for q in each]) for key in each[0]},
         f"share_cn_up_to_{LOW_CN}": statistics.over_seeds([Measured(v, float("nan"), "1") for v in low]),
         "moves_to_another_cluster": statistics.over_seeds([s.moves.to_another for s in series]),
         "hop_rate": statistics.over_seeds([s.hops.rate_per_ps for s in series]),
@@ -150,6 +151,14 @@ def analyse(runs: Sequence[Run], window_ps: tuple[float, float] | None = None, d
         trust_light=next(light for light in ("red", "amber", "unknown", "green") if light in lights),
         warnings=tuple(sorted(warnings)),
     )
+
+
+def analyse_each(runs: Sequence[Run]) -> dict[str, Result]:
+    """`analyse` runs of several compositions and temperatures; seeds are averaged. Keys are as ``Li2.25Si-800K``."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(name(run.params["x"], run.params["temperature_K"]), []).append(run)
+    return {key: analyse(group) for key, group in groups.items()}
 
 
 def pooled(each: Sequence[MSD]) -> MSD:

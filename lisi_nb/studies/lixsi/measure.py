@@ -13,6 +13,7 @@ from lisi_nb.analysis.clusters import KINDS, silicon_clusters
 from lisi_nb.analysis.diffusion import CollectiveDiffusion, collective_diffusion
 from lisi_nb.analysis.displacements import Displacements, displacements
 from lisi_nb.analysis.hops import ClusterMoves, Hops, cluster_moves, find_hops
+from lisi_nb.analysis.melting import not_molten, silicon_moved_A2
 from lisi_nb.analysis.mobility import CoordinationMobility, speed_by_coordination
 from lisi_nb.analysis.msd import MSD, mean_square_displacement
 from lisi_nb.engine.run import Run, Segment
@@ -26,7 +27,6 @@ NET_A2, PART_PS, N_PARTS = 10.0, 450.0, 18  # the paper's rule for the collectiv
 PART_SHARE = 0.25  # a part is at most this share of the run: shorter than the paper's where the run is
 INTERVAL_PS = 1.0  # over which a move of Li is looked at; the paper does not say
 CLUSTER_FRAMES = 60
-ANNEALED_A2 = 4.0  # Si that has moved less in the anneal was not molten: two thirds of a squared Si-Si bond
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,13 +184,6 @@ def _not_molten(run: Run) -> list[str]:
     if anneal is None:
         return []
     first, last = anneal.ends()
-    scale = np.ptp(last.box_A, axis=1) / np.ptp(first.box_A, axis=1)
-    step = last.positions_A / scale - first.positions_A
-    silicon = step[~first.is_li] - step.mean(axis=0)
-    moved_A2 = float((silicon**2).sum(axis=1).mean())
-    if moved_A2 >= ANNEALED_A2:
-        return []
-    return [
-        f"not amorphous: silicon moved by {moved_A2:.1f} A^2 in the anneal, less than {ANNEALED_A2:g}. Anneal longer "
-        "(anneal_ps) or hotter (melt_K)."
-    ]
+    moved_A2 = silicon_moved_A2(first.positions_A, last.positions_A, first.box_A, last.box_A, ~first.is_li)
+    warning = not_molten(moved_A2, "Anneal longer (anneal_ps) or hotter (melt_K).")
+    return [warning] if warning else []

@@ -140,12 +140,6 @@ class Params(BaseParams):
         """MD steps of a time, at least one."""
         return max(1, round(1000 * time_ps / self.timestep_fs))
 
-    def atom_steps(self) -> float:
-        """Rough number of atoms times steps, for estimates before anything is built."""
-        a, b, c = self.cells()
-        time_ps = self.duration_ps + self.equilibrate_ps + (self.anneal_ps if self.start == "amorphous" else 0.0)
-        return 16 * a * b * c * (1 + self.x) * self.steps(time_ps)
-
 
 def scaled(scale: str, x: float = 2.25, **changes: Any) -> Params:
     """Parameters of a scale for one composition, with `changes`; ``x = 3.75`` starts from the crystal, as the paper's.
@@ -166,11 +160,16 @@ def scaled(scale: str, x: float = 2.25, **changes: Any) -> Params:
     return Params(**(sizes[scale] | {"x": x, "start": start} | changes))
 
 
+def name(x: float, temperature_K: float) -> str:
+    """What one composition at one temperature is called: ``Li2.25Si-800K``."""
+    return f"Li{x:.2f}Si-{temperature_K:g}K"
+
+
 def variants(scale: str, seeds: int = 1) -> dict[str, list[Params]]:
     """The paper's compositions at the temperatures of a scale, each with seeds 1 to `seeds`."""
     check_choice("scale", scale, SCALES)
     return {
-        f"Li{x:.2f}Si-{t:g}K": [scaled(scale, x, temperature_K=t, seed=seed) for seed in range(1, seeds + 1)]
+        name(x, t): [scaled(scale, x, temperature_K=t, seed=seed) for seed in range(1, seeds + 1)]
         for x in PAPER_X
         for t in TEMPERATURES_K[scale]
     }

@@ -4,20 +4,23 @@ A sphere of crystalline Li15Si4 or of an amorphous alloy loses its outermost lit
 dynamics between. Which particle is most stable, and where does silicon bond to silicon?
 """
 
-from lisi_nb.studies.nanoparticle.analyse import Result, analyse
+from lisi_nb.studies.nanoparticle.analyse import Result, analyse, analyse_each
 from lisi_nb.studies.nanoparticle.build import build, expected_segments, expected_steps, n_atoms, plan
+from lisi_nb.studies.nanoparticle.charts import figures, live
 from lisi_nb.studies.nanoparticle.compare import at_paper_conditions, claims, compare
-from lisi_nb.studies.nanoparticle.figures import figures, live
 from lisi_nb.studies.nanoparticle.params import FAMILIES, SCALES, Params, scaled, variants
 
 NAME = "nanoparticle"
+NOTEBOOK = "02_nanoparticle_delithiation"
 __all__ = [
     "FAMILIES",
     "NAME",
+    "NOTEBOOK",
     "SCALES",
     "Params",
     "Result",
     "analyse",
+    "analyse_each",
     "at_paper_conditions",
     "build",
     "claims",

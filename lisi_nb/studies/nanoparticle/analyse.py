@@ -8,10 +8,13 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from ase import Atoms
+from scipy.spatial import cKDTree
 
 from lisi_nb import potentials
 from lisi_nb.analysis import shells, statistics, trust
 from lisi_nb.analysis.clusters import KINDS, SI_SI_A, silicon_clusters
+from lisi_nb.analysis.melting import not_molten, silicon_moved_A2
 from lisi_nb.analysis.shells import Shells
 from lisi_nb.engine import parse
 from lisi_nb.engine.lammps import RELAX_LOG
@@ -22,6 +25,7 @@ Array = np.ndarray
 LAST_PS = 50.0  # the paper averages over the last 50 ps of 4 ns
 LAST_SHARE = 0.5  # and a shorter run over its second half
 MOST_FRAMES = 60
+ALONE_A = 5.0  # beyond the reach of any bond
 SMALLEST_SHELL_SI = 4  # Si per shell: fewer give no composition
 
 
@@ -73,6 +77,11 @@ class Composition:
         return self.n_li / self.n_si
 
     @property
+    def atoms(self) -> Atoms:
+        """The last sampled frame."""
+        return Atoms(np.where(self.is_li, 3, 14), positions=self.positions_A)
+
+    @property
     def formation_eV_si(self) -> float:
         """Formation energy per Si."""
         return self.formation_eV_atom * (self.n_li + self.n_si) / self.n_si
@@ -88,6 +97,12 @@ class Result:
     particles: tuple[tuple[Composition, ...], ...]
     trust_light: str
     max_deviation_eV_A: float
+    warnings: tuple[str, ...] = ()
+
+    def structures(self, n: int = 4) -> dict[str, Atoms]:
+        """Last frames of `n` compositions of the first seed, from the first to the last."""
+        chosen = np.unique(np.linspace(0, len(self.compositions) - 1, n).round().astype(int))
+        return {f"x = {self.compositions[k].x:.2f}": self.compositions[k].atoms for k in chosen}
 
     @property
     def compositions(self) -> tuple[Composition, ...]:
@@ -126,7 +141,7 @@ class Result:
             "family": self.family,
             "n_runs": self.n_runs,
             "trust": self.trust_light,
-            "warnings": [],
+            "warnings": list(self.warnings),
             "quantities": {name: value.to_dict() for name, value in quantities.items()},
             "compositions": rows,
         }
@@ -187,6 +202,25 @@ def measure(run: Run) -> tuple[Composition, ...]:
     return tuple(measure_segment(s, k, run.params["frame_ps"], reference) for k, s in enumerate(sampled))
 
 
+def warnings_of(run: Run) -> list[str]:
+    """What is not as its name says: an amorphous particle that was never molten, atoms that left the particle."""
+    found = []
+    anneal = next((s for s in run.segments if s.decision["name"] == "anneal"), None)
+    if anneal is not None:
+        first, last = anneal.ends()
+        moved_A2 = silicon_moved_A2(first.positions_A, last.positions_A, first.box_A, last.box_A, ~first.is_li)
+        found.append(not_molten(moved_A2, "Anneal longer (anneal_ps)."))
+    sampled = [s for s in run.segments if s.decision["name"] == "sample" and s.ended]
+    alone = n_alone(sampled[-1].ends()[1].positions_A)
+    found.append(f"{alone} atoms have left the particle; energies count them as part of it." if alone else "")
+    return [each for each in found if each]
+
+
+def n_alone(positions_A: Array) -> int:
+    """Atoms with no other within `ALONE_A`."""
+    return int((cKDTree(positions_A).query(positions_A, k=2)[0][:, 1] > ALONE_A).sum())
+
+
 def analyse(runs: Sequence[Run]) -> Result:
     """Analyse chains that differ only in their seed.
 
@@ -211,7 +245,16 @@ def analyse(runs: Sequence[Run]) -> Result:
         particles=tuple(measure(run) for run in runs),
         trust_light=trust.trust(deviation, low, high).light,
         max_deviation_eV_A=float(deviation.max()) if len(deviation) else float("nan"),
+        warnings=tuple(sorted({each for run in runs for each in warnings_of(run)})),
     )
 
 
-__all__ = ["SI_SI_A", "Composition", "Result", "analyse", "measure", "measure_segment"]
+def analyse_each(runs: Sequence[Run]) -> dict[str, Result]:
+    """`analyse` chains of several families; seeds are averaged. Keys are family names."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.params["family"], []).append(run)
+    return {family: analyse(group) for family, group in groups.items()}
+
+
+__all__ = ["SI_SI_A", "Composition", "Result", "analyse", "analyse_each", "measure", "measure_segment"]

@@ -163,6 +163,8 @@ def scaled(scale: str, family: str = "c-Li3.75Si", **changes: Any) -> Params:
     return Params(**(sizes[scale] | {"family": family} | changes))
 
 
-def variants(scale: str) -> list[Params]:
-    """The three families the paper compares."""
-    return [scaled(scale, family) for family in FAMILIES]
+def variants(scale: str, seeds: int = 1, **changes: Any) -> dict[str, list[Params]]:
+    """The three families the paper compares, each with seeds 1 to `seeds`."""
+    return {
+        family: [scaled(scale, family, seed=seed, **changes) for seed in range(1, seeds + 1)] for family in FAMILIES
+    }

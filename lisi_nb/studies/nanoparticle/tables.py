@@ -1,0 +1,36 @@
+"""Tables of the nanoparticle study: the compositions of a chain, and families side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lisi_nb.studies.nanoparticle.analyse import Result
+from lisi_nb.tables import Table
+
+
+def compositions_table(result: Result) -> Table:
+    """What each composition of the first seed's chain measured."""
+    rows = [
+        (f"{c.x:.2f}", f"{c.n_li} + {c.n_si}", f"{c.formation_eV_si:.3f}", str(c.si_si), str(c.largest),
+         f"{100 * c.surface_li.value:.0f} %")
+        for c in result.compositions
+    ]  # fmt: skip
+    columns = (
+        "x",
+        "Li + Si",
+        "E_f (eV per Si)",
+        "Si within 2.7 Å of a Si",
+        "Si in the largest cluster",
+        "Li at surface",
+    )
+    return Table(columns, tuple(rows))
+
+
+def families_table(results: Mapping[str, Result]) -> Table:
+    """First and last composition of each family, its trust, and what to mind."""
+    rows = []
+    for name, r in results.items():
+        first, last = r.compositions[0], r.compositions[-1]
+        ends = (f"{c.x:.2f}: {c.formation_eV_si:.3f}" for c in (first, last))
+        rows.append((name, str(first.n_li + first.n_si), *ends, r.trust_light, "; ".join(r.warnings)))
+    return Table(("family", "atoms", "first x: E_f (eV per Si)", "last x: E_f", "trust", "mind"), tuple(rows))
