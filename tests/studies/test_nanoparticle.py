@@ -10,7 +10,7 @@ from lisi_nb.engine.steps import Step, Stop
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.nanoparticles import sphere
 from lisi_nb.studies import nanoparticle
-from lisi_nb.studies.nanoparticle.analyse import Composition, Result
+from lisi_nb.studies.nanoparticle.analyse import Composition, Result, n_alone
 from lisi_nb.studies.nanoparticle.build import composition, n_compositions, n_removed
 from lisi_nb.studies.nanoparticle.compare import inside_and_outside
 from lisi_nb.units import Measured
@@ -191,3 +191,20 @@ def test_numbers_are_not_judged_at_other_conditions():
     assert {row.agrees for row in rows} == {"other conditions"}
     assert rows[0].ours == Measured(1.2, 0.05, "1")
     assert "8 ps per composition, not 4000 ps" in nanoparticle.at_paper_conditions(families()["c-Li3.75Si"])
+
+
+def test_structures_go_from_the_first_composition_to_the_last():
+    result = family("c-Li3.75Si", -0.1, 0.0)
+    shown = result.structures(3)
+    x = [float(name.removeprefix("x = ")) for name in shown]
+    assert x[0] == pytest.approx(result.compositions[0].x, abs=0.01)
+    assert x[-1] == pytest.approx(result.compositions[-1].x, abs=0.01)
+    assert x == sorted(x, reverse=True)
+    assert len(x) == 3
+    assert len(next(iter(shown.values()))) == len(result.compositions[0].is_li)
+
+
+def test_atoms_that_left_the_particle_are_counted():
+    cluster = np.array([(0.0, 0, 0), (2.4, 0, 0), (0, 2.4, 0)])
+    assert n_alone(cluster) == 0
+    assert n_alone(np.vstack([cluster, [(30.0, 0, 0)], [(0, 0, 5.1)]])) == 2
