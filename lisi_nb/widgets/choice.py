@@ -11,6 +11,7 @@ from typing import Any
 
 from lisi_nb import potentials
 from lisi_nb.engine import lammps
+from lisi_nb.engine.steps import Step
 from lisi_nb.params import Params
 
 HELD = "group bottom id 1\n"  # written for one stand-in atom; the true ids are known once the structure is built
@@ -125,7 +126,10 @@ class Choice:
         """
         if self.study is None:
             raise ValueError("Only a study knows its LAMMPS input: form(params, study).")
-        segment = self.study.plan(self.params, ())
+        first = self.study.plan(self.params, ())
+        segment = first.segment if isinstance(first, Step) else first
+        if not isinstance(segment, lammps.Segment):
+            raise ValueError("This study does not begin with molecular dynamics, so it has no LAMMPS input to show yet.")
         members = potentials.get(self._valid.potential).card["members"]  # type: ignore[attr-defined]
         models = [f"potential/member{k}.{m['file'].rpartition('.')[2]}" for k, m in enumerate(members)]
         return lammps.input_text(segment, models, [1]).replace(HELD, HELD_UNKNOWN)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from lisi_nb.engine import estimate, probe
+from lisi_nb.engine import estimate, lammps, probe
 from lisi_nb.errors import RunFailed
 from lisi_nb.params import Params, parameter
-from lisi_nb.studies import interdiffusion
+from lisi_nb.studies import interdiffusion, lixsi, nanoparticle
 from lisi_nb.widgets import cost, form
 from lisi_nb.widgets.choice import HELD_UNKNOWN, Choice
 
@@ -269,3 +269,12 @@ def test_a_form_appears_within_a_second():
     start = time.process_time()
     form(interdiffusion.scaled("paper"), interdiffusion)
     assert time.process_time() - start < 1.0
+
+
+@pytest.mark.parametrize("study", [nanoparticle, lixsi], ids=lambda study: study.NAME)
+def test_a_chain_shows_the_lammps_input_of_its_first_segment(study):
+    params = study.scaled("smoke")
+    shown = Choice(params, study).lammps_input()
+    first = study.plan(params, ()).segment
+    assert shown == lammps.input_text(first, [f"potential/member{k}.pb" for k in range(3)])
+    assert Choice(params, study).errors == {}

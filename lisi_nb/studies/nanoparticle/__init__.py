@@ -5,7 +5,7 @@ dynamics between. Which particle is most stable, and where does silicon bond to 
 """
 
 from lisi_nb.studies.nanoparticle.analyse import Result, analyse, analyse_each
-from lisi_nb.studies.nanoparticle.build import build, expected_segments, expected_steps, n_atoms, plan
+from lisi_nb.studies.nanoparticle.build import build, check, expected_segments, expected_steps, n_atoms, plan
 from lisi_nb.studies.nanoparticle.charts import figures, live
 from lisi_nb.studies.nanoparticle.compare import at_paper_conditions, claims, compare
 from lisi_nb.studies.nanoparticle.params import FAMILIES, SCALES, Params, scaled, variants
@@ -23,6 +23,7 @@ __all__ = [
     "analyse_each",
     "at_paper_conditions",
     "build",
+    "check",
     "claims",
     "compare",
     "expected_segments",

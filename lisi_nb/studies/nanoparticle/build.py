@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import Atoms
 
+from lisi_nb import potentials
 from lisi_nb.engine.lammps import Segment, Stage
 from lisi_nb.engine.steps import Step, Stop
 from lisi_nb.structures.crystals import crystal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MELT_K = 1400.0
 RESTART_EVERY = 1000
+FEWEST_FRAMES = 10  # sampled per composition: its second half is averaged, in 5 blocks
 
 
 def composition(atoms: Atoms) -> float:
@@ -40,11 +42,12 @@ def build(params: Params, progress: Callable[[str, int, int], None] | None = Non
     Raises
     ------
     ValueError
-        A diameter below one cell of the bulk, or a removal that leaves nothing to remove.
+        A diameter below one cell of the bulk, a removal that leaves nothing to remove, a temperature beyond the
+        potential's range, or too few frames.
     """
+    check(params)
     source = bulk(params)
     particle = sphere(source, params.diameter_A, params.vacuum_A)
-    check(params, particle)
     report = f"particle: {particle.get_chemical_formula()}, x = {composition(particle):.2f}, {params.diameter_A:g} A"
     start = particle if params.family == "c-Li3.75Si" else source
     if start is source:
@@ -55,14 +58,23 @@ def build(params: Params, progress: Callable[[str, int, int], None] | None = Non
     return start
 
 
-def check(params: Params, particle: Atoms) -> None:
-    """Raise ``ValueError`` where no Li can be removed before the chain ends."""
+def check(params: Params) -> None:
+    """Raise ``ValueError`` for combinations that no single range catches, before anything is made."""
+    hottest = max(params.temperature_K, 0.0 if params.family == "c-Li3.75Si" else MELT_K)
+    potentials.get(params.potential).check({"Li", "Si"}, hottest)
+    n_frames = _rest(params) // dump_every(params)
+    if n_frames < FEWEST_FRAMES:
+        raise ValueError(
+            f"step_ps={params.step_ps:g} with frame_ps={params.frame_ps:g} samples {n_frames} frames per composition, "
+            f"fewer than {FEWEST_FRAMES}. Sample longer, or save frames more often."
+        )
+    particle = sphere(bulk(params), params.diameter_A, params.vacuum_A)
     n_li, n_si = (int((particle.numbers == z).sum()) for z in (3, 14))
     first = (n_li - n_removed(params, particle)) / n_si
     if first < params.x_end:
         raise ValueError(
-            f"Taking {n_removed(params, particle)} of {n_li} Li leaves x = {first:.2f}, below x_end={params.x_end:g}; "
-            "remove fewer, or lower x_end."
+            f"n_remove={params.n_remove}: taking {n_removed(params, particle)} of {n_li} Li leaves x = {first:.2f}, "
+            f"below x_end={params.x_end:g}; remove fewer, or lower x_end."
         )
 
 
@@ -106,8 +118,13 @@ def _rest(params: Params) -> int:
     return _steps(params, params.step_ps * 3 / 4)
 
 
+def dump_every(params: Params) -> int:
+    """Steps between frames."""
+    return max(1, round(1000 * params.frame_ps / params.timestep_fs))
+
+
 def _segment(params: Params, stages: tuple[Stage, ...], number: int, sample: bool = False) -> Segment:
-    every = max(1, round(1000 * params.frame_ps / params.timestep_fs))
+    every = dump_every(params)
     return Segment(
         stages,
         timestep_fs=params.timestep_fs,
