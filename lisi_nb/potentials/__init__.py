@@ -14,6 +14,7 @@ from ase import Atoms
 from lisi_nb import paths
 from lisi_nb.errors import check_choice, check_range
 from lisi_nb.potentials.compressed import compressed, sha256
+from lisi_nb.potentials.loading import load
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,16 @@ class Potential:
         )
 
     @cached_property
-    def _calculators(self) -> list[Any]:
-        from deepmd.calculator import DP
+    def _first(self) -> Any:
+        return load(self.members()[0], self.elements)
 
-        return [DP(model=str(path)) for path in self.members()]
+    @cached_property
+    def _calculators(self) -> list[Any]:
+        return [self._first, *(load(path, self.elements) for path in self.members()[1:])]
 
     def calculator(self) -> Any:
         """ASE calculator of the first member: energy, forces, stress, per-atom energies (eV, A)."""
-        return self._calculators[0]
+        return self._first
 
     def calculators(self) -> list[Any]:
         """ASE calculators of all members."""

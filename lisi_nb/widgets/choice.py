@@ -129,7 +129,9 @@ class Choice:
         first = self.study.plan(self.params, ())
         segment = first.segment if isinstance(first, Step) else first
         if not isinstance(segment, lammps.Segment):
-            raise ValueError("This study does not begin with molecular dynamics, so it has no LAMMPS input to show yet.")
+            raise ValueError(
+                "This study does not begin with molecular dynamics, so it has no LAMMPS input to show yet."
+            )
         members = potentials.get(self._valid.potential).card["members"]  # type: ignore[attr-defined]
         models = [f"potential/member{k}.{m['file'].rpartition('.')[2]}" for k, m in enumerate(members)]
         return lammps.input_text(segment, models, [1]).replace(HELD, HELD_UNKNOWN)

@@ -111,7 +111,9 @@ def test_parameters_out_of_range_are_refused(changes, message):
 
 
 def test_taking_more_lithium_than_there_is_is_refused_before_anything_runs():
-    with pytest.raises(ValueError, match=r"n_remove=50: taking 50 of 54 Li leaves x = 0\.27, below x_end=1\.5; remove fewer"):
+    with pytest.raises(
+        ValueError, match=r"n_remove=50: taking 50 of 54 Li leaves x = 0\.27, below x_end=1\.5; remove fewer"
+    ):
         nanoparticle.build(SMOKE.replace(n_remove=50))
 
 
