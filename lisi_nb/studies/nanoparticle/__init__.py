@@ -8,7 +8,7 @@ from lisi_nb.studies.nanoparticle.analyse import Result, analyse, analyse_each
 from lisi_nb.studies.nanoparticle.build import build, check, expected_segments, expected_steps, n_atoms, plan
 from lisi_nb.studies.nanoparticle.charts import figures, live
 from lisi_nb.studies.nanoparticle.compare import at_paper_conditions, claims, compare
-from lisi_nb.studies.nanoparticle.params import FAMILIES, SCALES, Params, scaled, variants
+from lisi_nb.studies.nanoparticle.params import FAMILIES, SCALES, Params, quick, scaled, variants
 
 NAME = "nanoparticle"
 NOTEBOOK = "02_nanoparticle_delithiation"
@@ -32,6 +32,7 @@ __all__ = [
     "live",
     "n_atoms",
     "plan",
+    "quick",
     "scaled",
     "variants",
 ]

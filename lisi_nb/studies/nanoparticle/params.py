@@ -163,6 +163,13 @@ def scaled(scale: str, family: str = "c-Li3.75Si", **changes: Any) -> Params:
     return Params(**(sizes[scale] | {"family": family} | changes))
 
 
+def quick(scale: str, **changes: Any) -> Params:
+    """The scale, smaller and shorter where it is ``lesson``: for comparing families within minutes."""
+    check_choice("scale", scale, SCALES)
+    brief: dict[str, Any] = dict(diameter_A=22.0, step_ps=2.0, frame_ps=0.1, anneal_ps=5.0) if scale == "lesson" else {}
+    return scaled(scale, **(brief | changes))
+
+
 def variants(scale: str, seeds: int = 1, **changes: Any) -> dict[str, list[Params]]:
     """The three families the paper compares, each with seeds 1 to `seeds`."""
     return {
