@@ -18,7 +18,7 @@ from ase import Atoms
 from lisi_nb.training.ab_initio import Labels
 from lisi_nb.training.correct import corrected, differences, element_offsets_eV, on_teachers_scale
 from lisi_nb.training.dataset import split, write_deepmd
-from lisi_nb.training.delta import Delta, Shape, fit
+from lisi_nb.training.delta import Shape, fit
 from lisi_nb.training.held_out import by_system, refuse_overlap
 from lisi_nb.training.label import frame_id
 from lisi_nb.training.members import Say, side_by_side
@@ -93,15 +93,14 @@ def sets(labelled: list[Atoms], dft: Labels, shape: Shape | None) -> Sets:
     known = {frame_id(a) for a in tested}
     teacher = [a for a in by_system(training)[0] if frame_id(a) not in known]
     offsets_eV = element_offsets_eV(dft.trained)
-    lifted = corrected(teacher, difference(dft, shape)) if shape else teacher
+    lifted = teacher
+    if shape:
+        model = fit(differences(dft.trained, offsets_eV), shape)
+        lifted = corrected(teacher, model)
+        offsets_eV = {element: zero + model.zeros_eV[element] for element, zero in offsets_eV.items()}
     ab_initio = on_teachers_scale([a for a, _ in dft.trained], offsets_eV)
     refuse_overlap([*teacher, *ab_initio], tested)
     return Sets(teacher, lifted, ab_initio, test, offsets_eV)
-
-
-def difference(dft: Labels, shape: Shape) -> Delta:
-    """The model of ab initio minus teacher, from the frames that may be trained on."""
-    return fit(differences(dft.trained, element_offsets_eV(dft.trained)), shape)
 
 
 def train(folder: Path, plan: Plan, given: Sets, say: Say | None = None) -> tuple[list[Path], list[Path]]:

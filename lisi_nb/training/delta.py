@@ -9,7 +9,7 @@ machine. `lisi_nb.training.correct` uses it to lift a teacher's labels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
@@ -47,10 +47,21 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Delta:
-    """A fitted difference: `coefficients` ``(n_features,)`` in eV belong to `features` of this `shape`."""
+    """A fitted difference.
+
+    Attributes
+    ----------
+    shape : Shape
+        What the features look like.
+    coefficients : numpy.ndarray
+        ``(n_features,)``, eV.
+    zeros_eV : dict
+        What was left of the elements' zeros, found together with the coefficients; `predict` leaves it out.
+    """
 
     shape: Shape
     coefficients: np.ndarray
+    zeros_eV: dict[str, float] = field(default_factory=lambda: dict.fromkeys(ELEMENTS, 0.0))
 
     def predict(self, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:
         """Energy (eV), forces ``(n_atoms, 3)`` (eV/A), stress ``(6,)`` (eV/A3, Voigt) of the difference."""
@@ -77,27 +88,31 @@ def fit(frames: list[Atoms], shape: Shape) -> Delta:
 
 
 def equations(atoms: Atoms, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted rows ``(n, n_features)`` and right-hand sides ``(n,)`` of one labelled frame."""
+    """Weighted rows ``(n, n_elements + n_features)`` and right-hand sides ``(n,)`` of one labelled frame."""
     energy, forces, stress = features(atoms, shape)
     scale_E = shape.energy_eV_atom * len(atoms)
-    rows = np.vstack([energy[None] / scale_E, forces / shape.force_eV_A, stress / shape.stress_eV_A3])
+    physics = np.vstack([energy[None] / scale_E, forces / shape.force_eV_A, stress / shape.stress_eV_A3])
+    zeros = np.zeros((len(physics), len(ELEMENTS)))
+    zeros[0] = [atoms.get_chemical_symbols().count(element) / scale_E for element in ELEMENTS]
     right = [
         [atoms.get_potential_energy() / scale_E],
         atoms.get_forces().ravel() / shape.force_eV_A,
         atoms.get_stress() / shape.stress_eV_A3,
     ]
-    return rows, np.concatenate(right)
+    return np.hstack([zeros, physics]), np.concatenate(right)
 
 
 def solve(normal: list[np.ndarray], right: list[np.ndarray], shape: Shape) -> Delta:
-    """Solve the sum of the frames' normal equations, columns scaled to one root mean square, with the ridge."""
+    """Solve the summed normal equations, columns scaled to one root mean square, the ridge on physics only."""
     total, target = np.sum(normal, axis=0), np.sum(right, axis=0)
     size = np.sqrt(np.diag(total))
     seen = size > 1e-9 * size.max()
-    scaled = total[np.ix_(seen, seen)] / np.outer(size[seen], size[seen]) + shape.ridge * np.eye(seen.sum())
-    coefficients = np.zeros(len(size))
-    coefficients[seen] = np.linalg.lstsq(scaled, target[seen] / size[seen], rcond=None)[0] / size[seen]
-    return Delta(shape, coefficients)
+    ridge = shape.ridge * (np.arange(len(size)) >= len(ELEMENTS))
+    scaled = total[np.ix_(seen, seen)] / np.outer(size[seen], size[seen]) + np.diag(ridge[seen])
+    found = np.zeros(len(size))
+    found[seen] = np.linalg.lstsq(scaled, target[seen] / size[seen], rcond=None)[0] / size[seen]
+    zeros = dict(zip(ELEMENTS, found[: len(ELEMENTS)].tolist(), strict=True))
+    return Delta(shape, found[len(ELEMENTS) :], zeros)
 
 
 def features(atoms: Atoms, shape: Shape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,7 +130,11 @@ def features(atoms: Atoms, shape: Shape) -> tuple[np.ndarray, np.ndarray, np.nda
     n, e, k = len(atoms), len(ELEMENTS), shape.n_radial
     element = np.array([ELEMENTS.index(symbol) for symbol in atoms.symbols])
     place = element[j][:, None] == np.arange(e)  # the channels of its element, for each edge
-    channels = lambda values: np.einsum("me,mk...->mek...", place, values).reshape(len(r), e * k, *values.shape[2:])  # noqa: E731
+
+    def channels(values: np.ndarray) -> np.ndarray:
+        spread = place[:, :, None].reshape(len(r), e, *(1,) * (values.ndim - 1)) * values[:, None]
+        return spread.reshape(len(r), e * k, *values.shape[2:])
+
     at = csr_matrix((np.ones(len(i)), (i, np.arange(len(i)))), shape=(n, len(i)))
     to = csr_matrix((np.ones(len(j)), (j, np.arange(len(j)))), shape=(n, len(j)))
     first, second = np.triu_indices(e * k)
@@ -124,7 +143,7 @@ def features(atoms: Atoms, shape: Shape) -> tuple[np.ndarray, np.ndarray, np.nda
         size = int(np.prod(tensor.shape[2:]))
         edge = channels(tensor.reshape(len(r), k, size))
         gradient = channels(derivative.reshape(len(r), k, size, 3))
-        total = (at @ edge.reshape(len(r), -1)).reshape(n, e * k, size)
+        total = (at @ edge.reshape(len(r), e * k * size)).reshape(n, e * k, size)
         if size == 1:
             values.append(total[:, :, 0])
             slopes.append(gradient[:, :, 0])
@@ -136,7 +155,7 @@ def features(atoms: Atoms, shape: Shape) -> tuple[np.ndarray, np.ndarray, np.nda
     energy, forces, stress = np.zeros((e, n_features)), np.zeros((e, n, n_features, 3)), np.zeros((e, 6, n_features))
     for centre in range(e):
         energy[centre] = per_atom[element == centre].sum(axis=0)
-        mine = np.where((element[i] == centre)[:, None, None], per_edge, 0.0).reshape(len(r), -1)
+        mine = np.where((element[i] == centre)[:, None, None], per_edge, 0.0).reshape(len(r), 3 * n_features)
         forces[centre] = ((at - to) @ mine).reshape(n, n_features, 3)
         virial = np.einsum("mp,mfq->pqf", d, mine.reshape(len(r), n_features, 3)) / atoms.get_volume()
         stress[centre] = ((virial + virial.transpose(1, 0, 2)) / 2)[VOIGT]

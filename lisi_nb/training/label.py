@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import sys
 import time
 from pathlib import Path
@@ -51,7 +52,7 @@ def read_frames(path: Path, mend: bool = True) -> list[Atoms]:
     complete = "".join(lines[:whole])
     if mend and complete != text:
         path.write_text(complete)
-    return list(read(path, index=":", format="extxyz")) if complete else []
+    return list(read(io.StringIO(complete), index=":", format="extxyz")) if complete else []
 
 
 def evaluate(atoms: Atoms, calculator: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ _ANGLES: dict[str, Any] = {
     "type": "se_e3",
     "rcut": 4.0,
     "rcut_smth": 1.0,
-    "sel": [0, 16],  # no lithium neighbours: every triplet it sees is around two silicon atoms
+    "sel": [26, 20],
     "neuron": [2, 4, 8],
     "resnet_dt": False,
     "precision": "float32",
@@ -42,7 +42,7 @@ NETWORKS = {
     "shorter": Network(DESCRIPTOR | {"rcut": 4.5, "sel": [34, 28]}, FITTING),
     "smaller": Network(DESCRIPTOR | {"neuron": [6, 12, 24], "axis_neuron": 6}, FITTING | {"neuron": [32, 32, 32]}),
     "larger": Network(DESCRIPTOR | {"neuron": [16, 32, 64], "axis_neuron": 12}, FITTING | {"neuron": [96, 96, 96]}),
-    "with Si triplets": Network({"type": "hybrid", "list": [DESCRIPTOR, _ANGLES]}, FITTING),
+    "with triplets": Network({"type": "hybrid", "list": [DESCRIPTOR, _ANGLES]}, FITTING),
 }
 
 

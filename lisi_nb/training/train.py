@@ -85,7 +85,7 @@ class Data:
         """Hash of everything in all systems."""
         digest = hashlib.sha256(f"{self.share:g}".encode())
         for system in (*self.train, *self.test, *self.emphasised):
-            for file in sorted(Path(system).rglob("*.*")):
+            for file in sorted(f for f in Path(system).rglob("*") if f.is_file()):
                 digest.update(file.name.encode() + file.read_bytes())
         return digest.hexdigest()
 
