@@ -48,7 +48,8 @@ def do_train(job: Work) -> list[str]:
     """Train all members two at a time, then predict what was held out and what was left out."""
     folder = job.folder
     given = {name: read_frames(folder / f"{name}.extxyz") for name in ("training", "held_out", "left_out")}
-    data = Data(*(write_deepmd(given[name], folder / "systems" / name) for name in ("training", "held_out")))
+    training, held_out = (write_deepmd(given[name], folder / "systems" / name) for name in ("training", "held_out"))
+    data = Data(training, held_out)
     n_steps = job.settings["n_steps"]
     with ThreadPoolExecutor(2) as pool:
         jobs = [

@@ -7,6 +7,7 @@ measurement that was stopped goes on; ``pareto.json`` beside the labels is what 
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,14 @@ NETWORKS = {
 def train_points(folder: Path, given: Sets, names: list[str], n_steps: int, say: Say | None = None) -> None:
     """Train each named network on the teacher's labels of `given`; finished ones are left alone."""
     data = Data(write_deepmd(given.teacher, folder / "train"), write_deepmd(given.test, folder / "test"))
-    wheres = {name: folder / name.replace(" ", "_") for name in names}
+    places = {place(folder, name): NETWORKS[name] for name in names}
+    jobs = {where: partial(train_member, where, data, n_steps, SEED, 1, network) for where, network in places.items()}
+    side_by_side(jobs, say)
 
-    def job(name: str) -> Path:
-        return train_member(wheres[name], data, n_steps, SEED, 1, NETWORKS[name])
 
-    side_by_side({where: (lambda name=name: job(name)) for name, where in wheres.items()}, say)
+def place(folder: Path, name: str) -> Path:
+    """Where a network is trained."""
+    return folder / name.replace(" ", "_")
 
 
 def point(name: str, member: Path, given: Sets, dft: Labels, probe: Atoms, n_steps: int) -> dict[str, Any]:
@@ -88,12 +91,12 @@ def measure(
     """
     train_points(folder, given, names, n_steps, say)
     for name in names:
-        member = folder / name.replace(" ", "_") / "frozen.pb"
+        member = place(folder, name) / "frozen.pb"
         rows = {row["network"]: row for row in saved(target)}
         known = rows.get(name, {})
         if (known.get("sha256"), known.get("n_dft")) != (sha256(member), len(dft.held_out)):
             rows[name] = point(name, member, given, dft, probe, n_steps)
-            write_json(target / FILE, [rows[key] for key in NETWORKS if key in rows])
+            write_json(target / FILE, {"networks": [rows[key] for key in NETWORKS if key in rows]})
             say(f"{name}: {rows[name]['us_per_atom_step']} us per atom and step")
     return table(saved(target))
 
@@ -101,7 +104,7 @@ def measure(
 def saved(folder: Path) -> list[dict[str, Any]]:
     """The rows measured so far."""
     file = folder / FILE
-    return json.loads(file.read_text()) if file.exists() else []
+    return json.loads(file.read_text())["networks"] if file.exists() else []
 
 
 def frontier(rows: list[dict[str, Any]]) -> list[bool]:
