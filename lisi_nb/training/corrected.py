@@ -13,16 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from lisi_nb.training.ab_initio import Labels
 from lisi_nb.training.correct import corrected, differences, element_offsets_eV, on_teachers_scale
 from lisi_nb.training.dataset import split, write_deepmd
-from lisi_nb.training.delta import Shape, fit
+from lisi_nb.training.delta import Delta, Shape, fit
 from lisi_nb.training.held_out import by_system, refuse_overlap
 from lisi_nb.training.label import frame_id
 from lisi_nb.training.members import Say, side_by_side
 from lisi_nb.training.train import CORRECTION, FROM_SCRATCH, SMALL, Data, Network, Schedule, train_member
+
+BEYOND = 1.5  # corrections so much larger than any seen between the engines are not believed
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,26 @@ def sets(labelled: list[Atoms], dft: Labels, shape: Shape | None) -> Sets:
     offsets_eV = element_offsets_eV(dft.trained)
     lifted = teacher
     if shape:
-        model = fit(differences(dft.trained, offsets_eV), shape)
-        lifted = corrected(teacher, model)
+        seen = differences(dft.trained, offsets_eV)
+        model = fit(seen, shape)
+        lifted = lift(teacher, model, BEYOND * max(float(np.abs(a.get_forces()).max()) for a in seen))
         offsets_eV = {element: zero + model.zeros_eV[element] for element, zero in offsets_eV.items()}
     ab_initio = on_teachers_scale([a for a, _ in dft.trained], offsets_eV)
     refuse_overlap([*teacher, *ab_initio], tested)
     return Sets(teacher, lifted, ab_initio, test, offsets_eV)
+
+
+def lift(teacher: list[Atoms], model: Delta, limit_eV_A: float) -> list[Atoms]:
+    """The teacher's labels with the difference added, on its scale of energy.
+
+    A frame whose forces it would change by more than `limit_eV_A` is unlike those the difference was learned from (a
+    dimer, a squeezed cell): it keeps the teacher's forces, and its energy only moves to the new zeros of the elements.
+    """
+    unseen = on_teachers_scale(teacher, model.zeros_eV)
+    return [
+        new if np.abs(new.get_forces() - old.get_forces()).max() <= limit_eV_A else moved
+        for old, new, moved in zip(teacher, corrected(teacher, model), unseen, strict=True)
+    ]
 
 
 def train(folder: Path, plan: Plan, given: Sets, say: Say | None = None) -> tuple[list[Path], list[Path]]:

@@ -23,7 +23,7 @@ VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])
 
 @dataclass(frozen=True)
 class Shape:
-    """What is chosen before fitting.
+    """What is chosen before fitting; the defaults by leaving out one system after the other of those trained on.
 
     Attributes
     ----------
@@ -37,10 +37,10 @@ class Shape:
         The misfits that weigh equally.
     """
 
-    cutoff_A: float = 5.0
-    n_radial: int = 4
+    cutoff_A: float = 4.0
+    n_radial: int = 3
     ridge: float = 1e-3
-    energy_eV_atom: float = 0.005
+    energy_eV_atom: float = 0.002
     force_eV_A: float = 0.1
     stress_eV_A3: float = 0.005
 

@@ -83,6 +83,22 @@ def test_labels_the_finer_engine_never_saw_are_lifted_by_the_difference(world):
     assert min(off) > 0.1, "without a shape the teacher's own labels stay"
 
 
+def test_a_frame_unlike_all_others_keeps_the_teachers_forces(world):
+    """Its energy moves by what the zeros moved, so that it stays on one scale with the others."""
+    labelled, _, difference = world
+    model = Delta(SHAPE, difference.coefficients, {"Li": 0.1, "Si": -0.2})
+    change = [np.abs(difference.predict(a)[1]).max() for a in labelled]
+    limit = float(np.median(change))
+    for atoms, after, largest in zip(labelled, corrected.lift(labelled, model, limit), change, strict=True):
+        energy = after.get_potential_energy() - atoms.get_potential_energy()
+        if largest > limit:
+            np.testing.assert_array_equal(after.get_forces(), atoms.get_forces())
+            assert energy == pytest.approx(-sum(model.zeros_eV[s] for s in atoms.symbols))
+        else:
+            np.testing.assert_allclose(after.get_forces() - atoms.get_forces(), model.predict(atoms)[1], atol=1e-10)
+            assert energy == pytest.approx(model.predict(atoms)[0])
+
+
 def test_both_stages_are_without_held_out_frames(world):
     labelled, dft, _ = world
     given = corrected.sets(labelled, dft, None)
