@@ -12,7 +12,7 @@ import pytest
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from lisi_nb.training import corrected, dataset, train
+from lisi_nb.training import corrected, dataset, left_out, train
 from lisi_nb.training.ab_initio import Labels
 from lisi_nb.training.curve import learning_curve
 from lisi_nb.training.delta import Delta, Shape, features
@@ -97,6 +97,23 @@ def test_a_frame_unlike_all_others_keeps_the_teachers_forces(world):
         else:
             np.testing.assert_allclose(after.get_forces() - atoms.get_forces(), model.predict(atoms)[1], atol=1e-10)
             assert energy == pytest.approx(model.predict(atoms)[0])
+
+
+def test_a_system_left_out_is_predicted_from_the_others_if_there_is_something_to_learn(world):
+    """A difference of this shape is found without the system; a difference that is noise is not, and that is said."""
+    _, dft, _ = world
+    for found in left_out.left_out(dft, SHAPE):
+        assert found.n_frames == sum(a.info["system"] == found.system for a, _ in dft.trained)
+        assert found.before[1] > 0.05
+        assert found.after[1] < 0.05 * found.before[1]
+        assert found.after[0] < 0.05 * found.before[0]
+    rng = np.random.default_rng(0)
+    for a, t in dft.trained:
+        a.calc.results["forces"] = t.get_forces() + rng.normal(0, 0.3, (len(a), 3))
+    noise = left_out.left_out(dft, SHAPE)
+    assert all(f.after[1] >= f.before[1] for f in noise)
+    shown = left_out.table(noise)
+    assert shown.rows[-1][:2] == ("all", str(len(dft.trained)))
 
 
 def test_both_stages_are_without_held_out_frames(world):

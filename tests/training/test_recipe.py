@@ -13,6 +13,7 @@ from lisi_nb.training.held_out import HELD_OUT, refuse_overlap
 def stages(monkeypatch):
     """Training costs nothing: the shipped members stand for both stages."""
     given = {}
+    some = recipe.labelled()[::12]
 
     def train(folder, plan, sets, say):
         given["sets"] = sets
@@ -23,6 +24,7 @@ def stages(monkeypatch):
         given.update(members=members, training=training, test=test, description=description)
         return potentials.get("lisi")
 
+    monkeypatch.setattr(recipe, "labelled", lambda: some)
     monkeypatch.setattr(recipe, "train", train)
     monkeypatch.setattr(recipe, "publish", publish)
     return given
@@ -53,4 +55,5 @@ def test_an_attempt_publishes_nothing_and_keeps_its_numbers(tmp_path, stages):
     kept = json.loads((tmp_path / "held_out.json").read_text())
     assert set(kept["errors"]) == {"teacher", "shipped lisi", "pretrained", "corrected"}
     assert kept["errors"]["shipped lisi"] == kept["errors"]["pretrained"], "the same file"
+    assert said[1].startswith("the correction, learned without each system in turn")
     assert said[0].startswith(f"{kept['n_trained']} ab initio frames to train on")
