@@ -1,14 +1,15 @@
 """Train on the teacher's labels, then correct with ab initio ones: the two stages of a shipped potential.
 
-Stage 1 learns the teacher's labels of many frames. Stage 2 goes on from there, at small steps, on the same frames with
-the teacher's labels lifted by a model of its difference to ab initio (`lisi_nb.training.delta`), and on the ab initio
-frames themselves, which are few and therefore drawn more often. When more ab initio labels come, only stage 2 is done
+Stage 1 learns the teacher's labels of many frames. Stage 2 goes on from there, at small steps, on the ab initio frames,
+which are few and therefore drawn more often, and on the teacher's frames so that nothing is forgotten. Once there are
+enough ab initio labels to learn from (`lisi_nb.training.left_out`), the teacher's labels are lifted by a model of its
+difference to ab initio first (`lisi_nb.training.delta`). When more ab initio labels come, only stage 2 is done
 again. No frame of a held-out system is in either.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from lisi_nb.training import left_out
 from lisi_nb.training.ab_initio import Labels
 from lisi_nb.training.correct import corrected, differences, element_offsets_eV, on_teachers_scale
 from lisi_nb.training.dataset import split, write_deepmd
@@ -81,6 +83,17 @@ class Sets:
     ab_initio: list[Atoms]
     test: list[Atoms]
     offsets_eV: dict[str, float]
+
+
+def decide(plan: Plan, dft: Labels, say: Say) -> Plan:
+    """Correct the teacher's labels only if there are enough ab initio ones, judged without the held-out systems."""
+    if plan.shape is None:
+        return plan
+    learned = left_out.left_out(dft, plan.shape)
+    say(f"the correction, learned without each system in turn:\n{left_out.table(learned)}")
+    pays = left_out.pays(learned)
+    say("stage 2: ab initio labels and the teacher's " + ("corrected ones" if pays else "own: too few to correct them"))
+    return plan if pays else replace(plan, shape=None)
 
 
 def sets(labelled: list[Atoms], dft: Labels, shape: Shape | None) -> Sets:

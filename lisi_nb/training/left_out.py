@@ -1,7 +1,7 @@
 """What the model of the difference is worth: each system predicted from all others, of those that may be trained on.
 
-This is how its shape was chosen, and what says whether more ab initio labels would help; the held-out systems are not
-looked at.
+This decides whether the model of the difference is used at all, and says whether more ab initio labels help; the
+held-out systems are not looked at.
 """
 
 from __future__ import annotations
@@ -64,14 +64,23 @@ def _misfit(frames: list[Atoms], predicted: list[tuple[float, np.ndarray]]) -> t
     return 1e3 * float(np.sqrt(np.mean(np.square(energy)))), float(np.sqrt((force**2).mean()))
 
 
+def pays(found: list[LeftOut]) -> bool:
+    """Whether the correction brings the teacher closer to ab initio where it has no labels, in energy and in force."""
+    before, after = _means(found)
+    return bool((after < before).all())
+
+
 def table(found: list[LeftOut]) -> Table:
     """Energy in meV/atom and force in eV/A of each system, and their root mean square over the systems."""
     rows = [(f.system, str(f.n_frames), *_texts(*f.before), *_texts(*f.after)) for f in found]
-    before, after = (
-        np.sqrt(np.mean(np.square(side), axis=0)) for side in ([f.before for f in found], [f.after for f in found])
-    )
+    before, after = _means(found)
     rows.append(("all", str(sum(f.n_frames for f in found)), *_texts(*before), *_texts(*after)))
     return Table(("left out", "frames", "teacher, meV/atom", "eV/A", "corrected, meV/atom", "eV/A"), tuple(rows))
+
+
+def _means(found: list[LeftOut]) -> tuple[np.ndarray, np.ndarray]:
+    before, after = np.array([f.before for f in found]), np.array([f.after for f in found])
+    return np.sqrt((before**2).mean(axis=0)), np.sqrt((after**2).mean(axis=0))
 
 
 def _texts(energy: float, force: float) -> tuple[str, str]:

@@ -23,11 +23,11 @@ from lisi_nb.engine.run import write_json
 from lisi_nb.potentials.compressed import compressed
 from lisi_nb.structures.interfaces import interface, silicon_slab
 from lisi_nb.structures.packing import random_packing
-from lisi_nb.training import left_out, pareto
+from lisi_nb.training import pareto
 from lisi_nb.training.ab_initio import Labels, gather
 from lisi_nb.training.amorphous_frames import amorphous_silicon
 from lisi_nb.training.choose import diverse
-from lisi_nb.training.corrected import Plan, sets, train
+from lisi_nb.training.corrected import Plan, decide, sets, train
 from lisi_nb.training.dataset import split, usable, write_deepmd
 from lisi_nb.training.explore import explore
 from lisi_nb.training.frames import initial_frames, small_crystals
@@ -191,6 +191,7 @@ def make(folder: Path, the_plan: Plan, say: Say) -> potentials.Potential:
     """Train the final members from the labels in the repository and publish them with their card."""
     dft, teachers = ab_initio(), labelled()
     say(str(dft))
+    the_plan = decide(the_plan, dft, say)
     given = sets(teachers, dft, the_plan.shape)
     before, after = train(folder, the_plan, given, say)
     errors = of_files(dft, {"pretrained": before[0], "corrected": after[0]})
@@ -208,9 +209,7 @@ def attempt(folder: Path, the_plan: Plan, say: Say) -> None:
     """Train like `make`, publish nothing, print what the held-out systems say of teacher, shipped and new potential."""
     dft = ab_initio()
     say(str(dft))
-    if the_plan.shape:
-        learned = left_out.table(left_out.left_out(dft, the_plan.shape))
-        say(f"the correction, learned without each system in turn:\n{learned}")
+    the_plan = decide(the_plan, dft, say)
     before, after = train(folder, the_plan, sets(labelled(), dft, the_plan.shape), say)
     shipped = {f"shipped {NAME}": potentials.get(NAME).members()[0]}
     errors = of_files(dft, shipped | {"pretrained": before[0], "corrected": after[0]})

@@ -102,7 +102,9 @@ def test_a_frame_unlike_all_others_keeps_the_teachers_forces(world):
 def test_a_system_left_out_is_predicted_from_the_others_if_there_is_something_to_learn(world):
     """A difference of this shape is found without the system; a difference that is noise is not, and that is said."""
     _, dft, _ = world
-    for found in left_out.left_out(dft, SHAPE):
+    every = left_out.left_out(dft, SHAPE)
+    assert left_out.pays(every)
+    for found in every:
         assert found.n_frames == sum(a.info["system"] == found.system for a, _ in dft.trained)
         assert found.before[1] > 0.05
         assert found.after[1] < 0.05 * found.before[1]
@@ -112,6 +114,7 @@ def test_a_system_left_out_is_predicted_from_the_others_if_there_is_something_to
         a.calc.results["forces"] = t.get_forces() + rng.normal(0, 0.3, (len(a), 3))
     noise = left_out.left_out(dft, SHAPE)
     assert all(f.after[1] >= f.before[1] for f in noise)
+    assert not left_out.pays(noise)
     shown = left_out.table(noise)
     assert shown.rows[-1][:2] == ("all", str(len(dft.trained)))
 

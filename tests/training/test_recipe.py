@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lisi_nb import potentials
-from lisi_nb.training import recipe
+from lisi_nb.training import left_out, recipe
 from lisi_nb.training.held_out import HELD_OUT, refuse_overlap
 
 
@@ -57,3 +57,14 @@ def test_an_attempt_publishes_nothing_and_keeps_its_numbers(tmp_path, stages):
     assert kept["errors"]["shipped lisi"] == kept["errors"]["pretrained"], "the same file"
     assert said[1].startswith("the correction, learned without each system in turn")
     assert said[0].startswith(f"{kept['n_trained']} ab initio frames to train on")
+
+
+def test_the_teachers_labels_are_corrected_only_if_that_pays(monkeypatch):
+    """The decision looks at systems that may be trained on; the held-out ones are hidden from it."""
+    plan, dft = recipe.plan(10, 5, 1), recipe.ab_initio()
+    dft.held_out.clear()
+    for answer, shape in ((True, plan.shape), (False, None)):
+        monkeypatch.setattr(left_out, "pays", lambda found, answer=answer: answer)
+        said = []
+        assert recipe.decide(plan, dft, said.append).shape == shape
+        assert ("too few" in said[-1]) is not answer
