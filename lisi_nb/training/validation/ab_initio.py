@@ -17,9 +17,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from lisi_nb.charts import Chart, Curve
 from lisi_nb.potentials import Potential
+from lisi_nb.potentials.loading import load
 from lisi_nb.tables import Table
 from lisi_nb.training.ab_initio import Labels, Pair
 from lisi_nb.training.correct import element_offsets_eV, on_teachers_scale
+from lisi_nb.training.dataset import ELEMENTS
 from lisi_nb.training.validation.findings import GOALS, Finding
 
 ALL = "all"
@@ -82,10 +84,8 @@ def of_calculator(calculator: Any, labels: Labels) -> Comparison:
 
 def of_files(labels: Labels, models: dict[str, Path]) -> dict[str, Comparison]:
     """The teacher and frozen models, by name, beside the ab initio labels."""
-    from deepmd.calculator import DP
-
     found = {"teacher": of_teacher(labels)}
-    return found | {name: of_calculator(DP(model=str(path)), labels) for name, path in models.items()}
+    return found | {name: of_calculator(load(path, ELEMENTS), labels) for name, path in models.items()}
 
 
 def summary(labels: Labels, columns: dict[str, Comparison]) -> dict[str, Any]:
