@@ -40,6 +40,10 @@ def _card(name: str) -> Answer:
     potential = potentials.get(name)
     potential.members()
     say(json.dumps(potential.card, indent=2, ensure_ascii=False))
+    if rows := potential.card.get("pareto"):
+        from lisi_nb.training import pareto
+
+        say(f"\naccuracy against speed, trained alike:\n{pareto.table(rows)}")
     return 0, potential.card
 
 
@@ -56,13 +60,14 @@ def _labels(text: str, name: str) -> list[Atoms]:
 
 
 def _validate(options: argparse.Namespace) -> Answer:
-    from lisi_nb.training import validation
+    from lisi_nb.training import recipe, validation
     from lisi_nb.training.validation.report import table
 
     potential = potentials.get(options.name)
     potential.members()
     folder = Path(options.to) if options.to else paths.cache() / "validation" / options.name
-    found = validation.validate(potential, _labels(options.labels, options.name), folder, say)
+    dft = recipe.ab_initio() if options.name == recipe.NAME and not options.labels else None
+    found = validation.validate(potential, _labels(options.labels, options.name), folder, say, dft)
     for section, rows in found.items():
         say(f"\n{section}\n{table(rows)}")
     say(f"\nreport: {folder / 'validation.md'}")
@@ -75,8 +80,8 @@ def _train(options: argparse.Namespace) -> Answer:
     check_choice("potential to train", options.name, [recipe.NAME])
     work = paths.cache() / "training" / recipe.NAME
     work.mkdir(parents=True, exist_ok=True)
-    card = recipe.make(work.resolve() / "final", options.steps or recipe.FINAL_STEPS, say).card
-    say(json.dumps(card["test_errors"], indent=2))
+    plan = recipe.plan(options.steps or recipe.FINAL_STEPS, recipe.CORRECTION_STEPS, recipe.N_MEMBERS)
+    card = recipe.make(work.resolve() / "final", plan, say).card
     return 0, card
 
 

@@ -9,13 +9,12 @@ doi:10.1021/acs.jctc.5b00099).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from lisi_nb.training.dataset import ELEMENTS
+from lisi_nb.training.delta import Delta
 
 
 def paired(ab_initio: list[Atoms], teacher: list[Atoms]) -> list[tuple[Atoms, Atoms]]:
@@ -69,27 +68,20 @@ def differences(pairs: list[tuple[Atoms, Atoms]], offsets_eV: dict[str, float]) 
     return out
 
 
-def corrected(teacher: list[Atoms], difference_model: Path) -> list[Atoms]:
+def corrected(teacher: list[Atoms], difference: Delta) -> list[Atoms]:
     """The teacher's frames with a model of the difference added to energy, forces and stress.
 
     Energies keep the teacher's zero of each element, so that they can be mixed with `on_teachers_scale` labels.
     """
-    from deepmd.infer import DeepPot
-
-    model = DeepPot(str(difference_model))
     out = []
     for labelled in teacher:
-        types = [ELEMENTS.index(symbol) for symbol in labelled.symbols]
-        energy, forces, virial = model.eval(
-            labelled.positions.reshape(1, -1), labelled.cell.array.reshape(1, 9), types
-        )[:3]
-        stress = -virial[0].reshape(3, 3) / labelled.get_volume()
+        energy, forces, stress = difference.predict(labelled)
         atoms = _bare(labelled)
         atoms.calc = SinglePointCalculator(
             atoms,
-            energy=labelled.get_potential_energy() + float(energy[0, 0]),
-            forces=labelled.get_forces() + forces[0],
-            stress=labelled.get_stress() + stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]],
+            energy=labelled.get_potential_energy() + energy,
+            forces=labelled.get_forces() + forces,
+            stress=labelled.get_stress() + stress,
         )
         out.append(atoms)
     return out

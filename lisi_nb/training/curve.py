@@ -28,6 +28,8 @@ _COLUMNS = ("step", "rmse_f_val", "rmse_f_trn", "rmse_e_val", "rmse_e_trn", "lr"
 def learning_curve(file: Path) -> LearningCurve:
     """Read ``lcurve.out`` of ``dp train``; empty before its first line, and a line cut short is left out.
 
+    A training that went on from its last checkpoint writes the steps since then a second time: the second ones count.
+
     Raises
     ------
     ValueError
@@ -42,7 +44,10 @@ def learning_curve(file: Path) -> LearningCurve:
         if line.startswith("#"):
             names = words if words[:1] == ["step"] else names
         elif len(words) == len(names):
-            rows.append([float(word) for word in words])
+            row = [float(word) for word in words]
+            while rows and rows[-1][names.index("step")] >= row[names.index("step")]:
+                rows.pop()
+            rows.append(row)
     if names and (missing := [name for name in _COLUMNS if name not in names]):
         raise ValueError(f"{file.name} has no column {', '.join(missing)}; it has {', '.join(names)}.")
     table = dict(zip(names, np.array(rows).T, strict=True)) if rows else dict.fromkeys(_COLUMNS, np.zeros(0))

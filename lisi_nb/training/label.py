@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import sys
 import time
 from pathlib import Path
@@ -36,8 +37,11 @@ def frame_id(atoms: Atoms) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
 
 
-def read_frames(path: Path) -> list[Atoms]:
-    """All frames of an extxyz file, or none when it does not exist; a cut-off last frame is dropped."""
+def read_frames(path: Path, mend: bool = True) -> list[Atoms]:
+    """All frames of an extxyz file, or none when it does not exist; a cut-off last frame is dropped.
+
+    With `mend` it is dropped from the file too, which only the process that writes the file may do.
+    """
     if not path.exists() or path.stat().st_size == 0:
         return []
     text = path.read_text()
@@ -46,9 +50,9 @@ def read_frames(path: Path) -> list[Atoms]:
     while whole < len(lines) and whole + int(lines[whole]) + 2 <= len(lines):
         whole += int(lines[whole]) + 2
     complete = "".join(lines[:whole])
-    if complete != text:
+    if mend and complete != text:
         path.write_text(complete)
-    return list(read(path, index=":", format="extxyz")) if complete else []
+    return list(read(io.StringIO(complete), index=":", format="extxyz")) if complete else []
 
 
 def evaluate(atoms: Atoms, calculator: Any) -> dict[str, Any]:

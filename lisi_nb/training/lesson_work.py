@@ -26,7 +26,7 @@ from lisi_nb.training import recipe, work
 from lisi_nb.training.dataset import ELEMENTS, write_deepmd
 from lisi_nb.training.label import frame_id, read_frames
 from lisi_nb.training.publish import test_errors
-from lisi_nb.training.train import train_member
+from lisi_nb.training.train import Data, train_member
 from lisi_nb.training.validation.labels import predict
 from lisi_nb.training.work import Work
 
@@ -49,10 +49,11 @@ def do_train(job: Work) -> list[str]:
     folder = job.folder
     given = {name: read_frames(folder / f"{name}.extxyz") for name in ("training", "held_out", "left_out")}
     training, held_out = (write_deepmd(given[name], folder / "systems" / name) for name in ("training", "held_out"))
+    data = Data(training, held_out)
     n_steps = job.settings["n_steps"]
     with ThreadPoolExecutor(2) as pool:
         jobs = [
-            pool.submit(train_member, folder / f"member{k}", training, held_out, n_steps, seed, threads=1)
+            pool.submit(train_member, folder / f"member{k}", data, n_steps, seed, threads=1)
             for k, seed in enumerate(job.settings["seeds"])
         ]
         members = [str(each.result().relative_to(folder)) for each in jobs]

@@ -1,8 +1,9 @@
 """How the shipped potential ``lisi`` is made: the one place with its settings.
 
 ``python -m lisi_nb.training.recipe collect`` adds the teacher's labels (`lisi_nb.training.label`) round by round,
-``correct`` adds ab initio labels of a diverse selection, ``make`` trains and publishes from the labels in
-``data/training/lisi``. Everything is resumable.
+``correct`` adds ab initio labels of a diverse selection (``teach``: the teacher's labels of the same frames), ``try``
+trains from the labels in ``data/training/lisi`` and prints what the ab initio ones change, ``pareto`` measures accuracy
+against speed for several networks, ``make`` trains and publishes. Everything is resumable.
 """
 
 from __future__ import annotations
@@ -10,58 +11,49 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 from ase.io import write
 
 from lisi_nb import paths, potentials
+from lisi_nb.engine.run import write_json
 from lisi_nb.potentials.compressed import compressed
 from lisi_nb.structures.interfaces import interface, silicon_slab
 from lisi_nb.structures.packing import random_packing
+from lisi_nb.training import pareto
+from lisi_nb.training.ab_initio import Labels, gather
 from lisi_nb.training.amorphous_frames import amorphous_silicon
 from lisi_nb.training.choose import diverse
-from lisi_nb.training.curve import learning_curve
+from lisi_nb.training.corrected import Plan, decide, sets, train
 from lisi_nb.training.dataset import split, usable, write_deepmd
 from lisi_nb.training.explore import explore
 from lisi_nb.training.frames import initial_frames, small_crystals
+from lisi_nb.training.held_out import HELD_OUT
 from lisi_nb.training.label import read_frames
+from lisi_nb.training.members import Say, side_by_side
 from lisi_nb.training.publish import publish
-from lisi_nb.training.train import reference_python, train_member
+from lisi_nb.training.train import Data, reference_python, train_member
+from lisi_nb.training.validation.ab_initio import of_files, summary, table
 
 NAME = "lisi"
 REFERENCE = "7net-l3i5"
-N_MEMBERS = 3
+N_MEMBERS, N_DRAFTS = 4, 3
 EXPLORED, AMORPHOUS = (1, 2, 3), 4  # rounds: active learning by MD, then amorphous silicon
-SEEDS = (11, 22, 33)
-DRAFT_STEPS, FINAL_STEPS = 3000, 14000
+SEEDS = (11, 22, 33, 44)
+DRAFT_STEPS, FINAL_STEPS, CORRECTION_STEPS = 3000, 14000, 4000
 EXPLORE_STEPS, PER_RUN = 2500, 8
-SAY_EVERY_S = 30.0
 LABELS = paths.DATA / "training" / NAME
 
 AB_INITIO, AB_INITIO_ROUND = "gpaw", 5
 SMALL_ATOMS, MAX_ATOMS = 32, 48  # of a melt, and of any frame for ab initio labels, whose cost grows with their cube
 PER_SYSTEM = 8
-# Systems whose ab initio frames are never trained on; their teacher's frames are not either.
-HELD_OUT = (
-    "crystal/Li13Si4",
-    "interface/110",
-    "interface/100/vacuum",
-    "crystal/Si_vacancy",
-    "melt/x=0.6",
-    "melt/x=1.5",
-    "melt/x=3",
-    "surface/Li110",
-    "surface/Si111",
-)
-
 
 DESCRIPTION = {
-    "kind": "DeePMD se_e2_a ensemble, float32, distilled from a universal potential",
-    "level_of_theory": f"labels of {REFERENCE} (SevenNet-l3i5, Materials Project PBE); no DFT of our own yet",
+    "kind": "DeePMD se_e2_a ensemble, float32, distilled from a universal potential and corrected with DFT",
+    "level_of_theory": f"PBE: labels of {REFERENCE} (SevenNet-l3i5, Materials Project), corrected with {AB_INITIO}",
     "method": "round 0 built; rounds 1 to 3 chosen by model deviation in MD at Si | Li interfaces, LixSi melts, "
     "crystals and surfaces (DP-GEN); round 4 amorphous Si, Tersoff networks and what the previous "
     "potential made of them. Rounds 1 to 3 were collected with drafts of 4000, 5000 and 14000 small steps and 6 to 8 "
@@ -73,7 +65,7 @@ DESCRIPTION = {
         "not_for": "isolated atoms and molecules, other elements, electric fields, energies to better than the teacher",
     },
     "known_weakness": "forces on Si are fitted less well than on Li (test_errors); what melt and quench makes of "
-    "silicon is in properties.amorphous_si; inherits the teacher's softening",
+    "silicon is in properties.amorphous_si; energies between phases follow the teacher where few DFT labels reach",
     "licence": "MIT (this model and its labels); SevenNet is GPL-3.0 software, its predictions are data",
     "rebuild": "make potential (from the labels in data/training/lisi); make reference to label more",
 }
@@ -93,32 +85,23 @@ def labelled() -> list[Atoms]:
     return frames
 
 
-def train(folder: Path, n_steps: int, say: Callable[[str], None] | None = None) -> list[Path]:
-    """Train all members on everything labelled so far, side by side on one thread each; return the frozen files.
-
-    `say` is called with the learning curve's last line twice a minute.
-    """
+def draft(folder: Path, n_steps: int, say: Say | None = None) -> list[Path]:
+    """Train an ensemble on the teacher's labels made so far, to explore with; return the frozen files."""
     training, test = split(labelled())
-    systems = write_deepmd(training, folder / "train"), write_deepmd(test, folder / "test")
-    with ThreadPoolExecutor(N_MEMBERS) as pool:
-        jobs = [
-            pool.submit(train_member, folder / f"member{k}", *systems, n_steps, SEEDS[k], threads=1)
-            for k in range(N_MEMBERS)
-        ]
-        while wait(jobs, timeout=SAY_EVERY_S).not_done:
-            if say:
-                say(progress(folder, n_steps))
-        return [job.result() for job in jobs]
+    data = Data(write_deepmd(training, folder / "train"), write_deepmd(test, folder / "test"))
+    members = {folder / f"member{k}": seed for k, seed in enumerate(SEEDS[:N_DRAFTS])}
+    jobs = {where: partial(train_member, where, data, n_steps, seed, 1) for where, seed in members.items()}
+    return side_by_side(jobs, say)
 
 
-def progress(folder: Path, n_steps: int) -> str:
-    """Step and force error on held-out frames of each member that is training in `folder`."""
-    curves = [learning_curve(folder / f"member{k}" / "lcurve.out") for k in range(N_MEMBERS)]
-    return "; ".join(
-        f"member {k}: step {int(c.step[-1])}/{n_steps}, held-out force error {c.force_held_out_eV_A[-1]:.3f} eV/A"
-        for k, c in enumerate(curves)
-        if len(c.step)
-    )
+def ab_initio() -> Labels:
+    """The ab initio labels made so far, beside the teacher's of the same frames."""
+    return gather(LABELS, AB_INITIO)
+
+
+def teach(work: Path) -> None:
+    """The teacher's labels of the frames for ab initio labels: a few minutes, once."""
+    label_in_parts(ab_initio_frames(work), [LABELS / f"{AB_INITIO}.teacher.extxyz"], REFERENCE)
 
 
 def label(round_number: int, frames: list[Atoms], work: Path) -> None:
@@ -182,7 +165,7 @@ def collect(work: Path) -> None:
     for number in (*EXPLORED, AMORPHOUS):
         if (LABELS / f"round{number}.extxyz").exists():
             continue
-        models = [compressed(path) for path in train(work / f"draft{number}", DRAFT_STEPS)]
+        models = [compressed(path) for path in draft(work / f"draft{number}", DRAFT_STEPS)]
         if number == AMORPHOUS:
             frames = amorphous_silicon(work / f"explore{number}", models, number)
         else:
@@ -199,29 +182,69 @@ def probe() -> Atoms:
     return interface(slab, lithium)
 
 
-def make(folder: Path, n_steps: int, say: Callable[[str], None] | None = None) -> potentials.Potential:
+def plan(n_steps: int, n_correction_steps: int, n_members: int) -> Plan:
+    """The training of `n_members` members."""
+    return Plan(SEEDS[:n_members], n_steps, n_correction_steps)
+
+
+def make(folder: Path, the_plan: Plan, say: Say) -> potentials.Potential:
     """Train the final members from the labels in the repository and publish them with their card."""
-    members = train(folder, n_steps, say)
-    training, test = split(labelled())
-    details = {"training": {"n_steps": n_steps, "seeds": list(SEEDS), "reference": REFERENCE}}
-    return publish(NAME, members, training, test, DESCRIPTION | details, probe())
+    dft, teachers = ab_initio(), labelled()
+    say(str(dft))
+    the_plan = decide(the_plan, dft, say)
+    given = sets(teachers, dft, the_plan.shape)
+    before, after = train(folder, the_plan, given, say)
+    errors = of_files(dft, {"pretrained": before[0], "corrected": after[0]})
+    details: dict[str, Any] = {
+        "training": the_plan.to_dict() | {"reference": REFERENCE, "held_out": list(HELD_OUT)},
+        "ab_initio": summary(dft, errors),
+        "pareto": pareto.saved(LABELS),
+    }
+    published = publish(NAME, after, [*given.lifted, *given.ab_initio], given.test, DESCRIPTION | details, probe())
+    say(str(table(errors)))
+    return published
+
+
+def attempt(folder: Path, the_plan: Plan, say: Say) -> None:
+    """Train like `make`, publish nothing, print what the held-out systems say of teacher, shipped and new potential."""
+    dft = ab_initio()
+    say(str(dft))
+    the_plan = decide(the_plan, dft, say)
+    before, after = train(folder, the_plan, sets(labelled(), dft, the_plan.shape), say)
+    shipped = {f"shipped {NAME}": potentials.get(NAME).members()[0]}
+    errors = of_files(dft, shipped | {"pretrained": before[0], "corrected": after[0]})
+    write_json(folder / "held_out.json", summary(dft, errors))
+    say(str(table(errors)))
 
 
 def main() -> None:
     """Command line: ``collect`` new labels, or ``make`` the potential from the labels at hand."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("collect", "correct", "make"))
+    parser.add_argument("what", choices=("collect", "correct", "teach", "try", "pareto", "make"))
     parser.add_argument("--steps", type=int, default=FINAL_STEPS, help="training steps of each member")
+    parser.add_argument("--correction-steps", type=int, default=CORRECTION_STEPS, help="steps with ab initio labels")
+    parser.add_argument("--members", type=int, default=N_MEMBERS, choices=range(1, N_MEMBERS + 1))
+    parser.add_argument("--networks", default=",".join(pareto.NETWORKS), help="pareto: which, separated by commas")
     parser.add_argument("--work", type=Path, default=paths.cache() / "training" / NAME)
     options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    work: Path = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    the_plan = plan(options.steps, options.correction_steps, options.members)
     if options.what == "collect":
-        collect(options.work.resolve())
+        collect(work)
+    elif options.what == "teach":
+        teach(work)
     elif options.what == "correct":
-        label_ab_initio(options.work.resolve())
+        teach(work)
+        label_ab_initio(work)
+    elif options.what == "pareto":
+        dft, names = ab_initio(), options.networks.split(",")
+        given = sets(labelled(), dft, None)
+        print(pareto.measure(work / "pareto", LABELS, given, dft, probe(), print, names, options.steps))
+    elif options.what == "try":
+        attempt(work / "try", the_plan, print)
     else:
-        card = make(options.work.resolve() / "final", options.steps, print).card
-        print(card["test_errors"], file=sys.stderr)
+        make(work / "final", the_plan, print)
 
 
 if __name__ == "__main__":

@@ -35,3 +35,14 @@ def test_a_training_without_held_out_frames_is_said(tmp_path):
     (tmp_path / "lcurve.out").write_text("#  step  rmse_trn  lr\n  1  2.0  0.1\n")
     with pytest.raises(ValueError, match="has no column rmse_f_val"):
         learning_curve(tmp_path / "lcurve.out")
+
+
+def test_a_training_that_went_on_has_each_step_once(tmp_path):
+    """Killed at 400 after its checkpoint at 200, it writes 300 and 400 again: the later lines count."""
+    line = "    {0}   1.0  1.0  0.1  0.1  {1}  0.2  0.1  0.1  1e-3\n"
+    first = REAL + "".join(line.format(step, 0.9) for step in (300, 400))
+    again = REAL.split("\n", maxsplit=1)[0] + "\n" + "".join(line.format(step, 0.1) for step in (300, 400, 500))
+    (tmp_path / "lcurve.out").write_text(first + again)
+    found = learning_curve(tmp_path / "lcurve.out")
+    np.testing.assert_array_equal(found.step, [1, 200, 300, 400, 500])
+    np.testing.assert_array_equal(found.force_held_out_eV_A, [0.777, 0.306, 0.1, 0.1, 0.1])

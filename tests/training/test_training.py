@@ -287,15 +287,14 @@ def test_explorations_are_runnable_and_varied():
 def test_train_member_really_trains_and_freezes(tmp_path):
     """20 steps of `dp train` on eight frames, frozen; the same call again trains nothing; a broken input is said."""
     frames = [labelled(seed=s) for s in range(8)]
-    training = dataset.write_deepmd(frames[:6], tmp_path / "train")
-    test = dataset.write_deepmd(frames[6:], tmp_path / "test")
-    frozen = train.train_member(tmp_path / "member", training, test, 20, seed=1, threads=1)
+    data = train.Data(*(dataset.write_deepmd(f, tmp_path / n) for n, f in (("a", frames[:6]), ("b", frames[6:]))))
+    frozen = train.train_member(tmp_path / "member", data, 20, seed=1, threads=1)
     assert frozen.stat().st_size > 1e5
     rows = np.loadtxt(tmp_path / "member" / "lcurve.out")
     assert rows[-1, 0] == 20
     assert np.isfinite(rows).all()
     stamp = frozen.stat().st_mtime_ns
-    assert train.train_member(tmp_path / "member", training, test, 20, seed=1, threads=1) == frozen
+    assert train.train_member(tmp_path / "member", data, 20, seed=1, threads=1) == frozen
     assert frozen.stat().st_mtime_ns == stamp
     from deepmd.infer import DeepPot
 
@@ -321,7 +320,7 @@ def test_train_member_really_trains_and_freezes(tmp_path):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
     assert compressed(frozen).stat().st_size > frozen.stat().st_size
     with pytest.raises(RunFailed, match=r"`dp --pt train input\.json` in .* ended with code"):
-        train.train_member(tmp_path / "broken", [str(tmp_path / "nowhere")], test, 20, seed=1, threads=1)
+        train.train_member(tmp_path / "broken", train.Data([str(tmp_path / "nowhere")], data.test), 20, 1, threads=1)
 
 
 # --- amorphous silicon -----------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from ase import Atoms
 from lisi_nb import paths, plots, potentials
 from lisi_nb.potentials import Potential
 from lisi_nb.tables import Table
+from lisi_nb.training.ab_initio import Labels
 from lisi_nb.training.publish import test_errors
-from lisi_nb.training.validation import abuse, alloys, elements, labels
-from lisi_nb.training.validation.findings import Finding
+from lisi_nb.training.validation import ab_initio, abuse, alloys, elements, labels
+from lisi_nb.training.validation.findings import GOALS, Finding
 from lisi_nb.units import duration
 
 Say = Callable[[str], None]
@@ -26,7 +27,6 @@ SECTIONS: dict[str, Callable[[Potential], list[Finding]]] = {
     "amorphous and liquid": alloys.amorphous,
     "abuse": abuse.abuse,
 }
-GOALS = {"energy_rmse_meV_atom": 6.0, "force_rmse_eV_A": 0.10}
 COLUMNS = ("quantity", "system", "ours", "DFT", "experiment", "verdict", "note")
 
 
@@ -59,7 +59,9 @@ def error_findings(potential: Potential, frames: list[Atoms]) -> list[Finding]:
     return found
 
 
-def validate(potential: Potential, held_out: list[Atoms], folder: Path, say: Say) -> dict[str, list[Finding]]:
+def validate(
+    potential: Potential, held_out: list[Atoms], folder: Path, say: Say, dft: Labels | None = None
+) -> dict[str, list[Finding]]:
     """Run every section, write ``validation.md``, ``validation.json`` and pictures into `folder`.
 
     Parameters
@@ -72,6 +74,8 @@ def validate(potential: Potential, held_out: list[Atoms], folder: Path, say: Say
         Where the report goes.
     say : callable
         Called with one line as each section ends.
+    dft : Labels, optional
+        Ab initio labels with systems that were never trained on.
 
     Returns
     -------
@@ -103,6 +107,14 @@ def validate(potential: Potential, held_out: list[Atoms], folder: Path, say: Say
             f"is {curve.ratio:.1f} times the deviation (root mean squares).",
         ]
     say(f"[{len(SECTIONS) + 1}/{len(SECTIONS) + 1}] held-out labels: {len(held_out)} frames")
+    if dft:
+        found["held-out systems against DFT"], comparison = ab_initio.findings(potential, dft)
+        pictures = ab_initio.charts(comparison)
+        (folder / "parity_dft.png").write_bytes(plots.png(plots.draw(pictures)))
+        for name, chart in zip(("energy", "force"), pictures, strict=True):
+            chart.to_csv(folder / f"parity_dft_{name}.csv")
+        words += ["", "![parity with DFT](parity_dft.png)", "", ab_initio.in_words(dft, comparison)]
+        say(ab_initio.in_words(dft, comparison))
     (folder / "validation.md").write_text(markdown(potential, found) + "\n".join(words) + "\n")
     data = {"potential": potential.sha256, "sections": {n: [f.to_dict() for f in rows] for n, rows in found.items()}}
     (folder / "validation.json").write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
