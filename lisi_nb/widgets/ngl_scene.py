@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations, product
 from typing import Any
 
 import ipywidgets as w
@@ -44,6 +45,7 @@ class NglScene:
     """The canvas; `show`, `turn` and `paint` may be called from any thread: they only send messages."""
 
     name = "nglview"
+    style = ""  # HTML that belongs on the page; nglview's canvas is white by itself
 
     def __init__(self, look: Look) -> None:
         with capture_output():  # importing it would put an empty widget of its own into the notebook
@@ -55,9 +57,9 @@ class NglScene:
         self.widget: Any = nglview.NGLWidget(trajectory, default_representation=False)
         self.widget.layout = w.Layout(width="100%", height=HEIGHT)
         self.paint()
+        self.widget._add_shape(edges(turned(frames[0]).cell.lengths()), name="cell")  # NGL's own cell is always orange
         self.widget.camera = "orthographic"
-        self.widget.center()
-        self.widget.control.zoom(0.4)
+        self._fill()
 
     def later(self, work: Callable[[], None]) -> None:
         """Do work that OVITO's scene must do in another thread: here at once."""
@@ -70,7 +72,11 @@ class NglScene:
     def turn(self, camera: str) -> None:
         """Look from a camera of `lisi_nb.plots.CAMERAS`."""
         self.widget.control.rotate(TURNS[camera])
-        self.widget.center()
+        self._fill()
+
+    def _fill(self) -> None:
+        self.widget.center()  # leaves room for every direction of view
+        self.widget.control.zoom(0.4)
 
     def paint(self) -> None:
         """Draw the atoms of the slab in their colours."""
@@ -82,7 +88,13 @@ class NglScene:
             if len(chosen):
                 selection = "@" + ",".join(map(str, chosen))
                 self.widget.add_spacefill(selection=selection, color=colour, radius_type="size", radius_size=radius_A)
-        self.widget.add_unitcell(colorValue="grey")
+
+
+def edges(lengths: np.ndarray) -> list[tuple[str, list[float], list[float], list[float], float]]:
+    """The twelve edges of a rectangular cell as thin grey cylinders of NGL."""
+    corners = [np.array(corner) for corner in product((0, 1), repeat=3)]
+    pairs = [(a, b) for a, b in combinations(corners, 2) if np.abs(a - b).sum() == 1]
+    return [("cylinder", (a * lengths).tolist(), (b * lengths).tolist(), [0.6, 0.6, 0.6], 0.08) for a, b in pairs]
 
 
 def groups(look: Look, atoms: Atoms) -> list[tuple[np.ndarray, float, str]]:
