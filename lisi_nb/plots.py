@@ -172,7 +172,9 @@ def slices(structures: dict[str, Atoms], thickness_A: float = 6.0, width: float 
         for axes, (name, atoms) in zip(figure.subplots(1, len(cut), squeeze=False).flat, cut.items(), strict=True):
             _spheres(axes, atoms, "side", (each - 0.8) / (2 * reach))
             axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
-            _elements(axes, atoms, name)
+            axes.set_title(name, loc="left", fontsize=10)
+        shown = [mpl.lines.Line2D([], [], marker="o", ls="", color=COLOURS[e], label=e) for e in _symbols(cut.values())]
+        figure.legend(handles=shown, loc="outside upper right", ncols=4)
     return figure
 
 
@@ -234,8 +236,11 @@ def _spheres(axes: Any, atoms: Atoms, camera: str, inch_per_A: float, colours: n
 
 
 def _elements(axes: Any, atoms: Atoms, title: str) -> None:
-    elements = sorted(set(atoms.get_chemical_symbols()), key=list(RADII_A).index)
-    _legend(axes, {element: COLOURS[element] for element in elements}, title)
+    _legend(axes, {element: COLOURS[element] for element in _symbols([atoms])}, title)
+
+
+def _symbols(structures: Iterable[Atoms]) -> list[str]:
+    return sorted({symbol for a in structures for symbol in a.get_chemical_symbols()}, key=list(RADII_A).index)
 
 
 def _legend(axes: Any, colours: dict[str, str], title: str) -> None:

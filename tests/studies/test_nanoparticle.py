@@ -12,6 +12,7 @@ from lisi_nb.structures.nanoparticles import sphere
 from lisi_nb.studies import nanoparticle
 from lisi_nb.studies.nanoparticle.analyse import Composition, Result, n_alone
 from lisi_nb.studies.nanoparticle.build import composition, n_compositions, n_removed
+from lisi_nb.studies.nanoparticle.charts import composition_chart
 from lisi_nb.studies.nanoparticle.compare import inside_and_outside
 from lisi_nb.units import Measured
 
@@ -210,3 +211,10 @@ def test_atoms_that_left_the_particle_are_counted():
     cluster = np.array([(0.0, 0, 0), (2.4, 0, 0), (0, 2.4, 0)])
     assert n_alone(cluster) == 0
     assert n_alone(np.vstack([cluster, [(30.0, 0, 0)], [(0, 0, 5.1)]])) == 2
+
+
+def test_composition_along_the_radius_is_a_fraction_with_its_error():
+    chart = composition_chart(family("c-Li3.75Si", -0.1, 0.0))
+    np.testing.assert_allclose(chart.curves[0].y, np.array([3.7, 3.5, 2.5, 3.0]) / np.array([4.7, 4.5, 3.5, 4.0]))
+    near = [x / (1 + x) for x in (3.69, 3.71)]
+    assert chart.curves[0].error[0] == pytest.approx(near[1] - near[0], rel=1e-3)  # x is known to 0.02

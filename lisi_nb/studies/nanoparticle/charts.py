@@ -46,26 +46,34 @@ def clusters_chart(result: Result) -> Chart:
 
 
 def composition_chart(result: Result) -> Chart:
-    """Composition along the radius at each step (Fig. 2 of the paper)."""
-    return _radial(result, "x", "Li per Si", "Composition along the radius")
+    """Fraction of lithium along the radius at each step (Fig. 2 of the paper).
+
+    N_Li / (N_Li + N_Si) and not Li per Si, which has no bound where the outermost shell holds hardly any silicon.
+    """
+    shown = []
+    for c in result.compositions:
+        slope = 1 / (1 + c.profile.x) ** 2  # of x / (1 + x)
+        shown.append((c.profile.x / (1 + c.profile.x), slope * c.profile.x_error))
+    return _radial(result, shown, "N_Li / (N_Li + N_Si)", "Composition along the radius")
 
 
 def bonding_chart(result: Result) -> Chart:
     """Si-Si coordination along the radius at each step (Fig. 2 of the paper)."""
-    return _radial(result, "coordination", "Si within 2.7 Å of a Si", "Si-Si coordination along the radius")
+    shown = [(c.profile.coordination, c.profile.coordination_error) for c in result.compositions]
+    return _radial(result, shown, "Si within 2.7 Å of a Si", "Si-Si coordination along the radius")
 
 
-def _radial(result: Result, quantity: str, y_label: str, title: str) -> Chart:
+def _radial(result: Result, shown: list[tuple[np.ndarray, np.ndarray]], y_label: str, title: str) -> Chart:
     n = len(result.compositions)
     curves = [
         Curve(
             c.profile.middle_A / c.profile.radius_A,
-            getattr(c.profile, quantity),
+            y,
             f"x = {c.x:.2f}",
-            np.nan_to_num(getattr(c.profile, f"{quantity}_error")),
+            np.nan_to_num(error),
             shade=k / max(1, n - 1),
         )
-        for k, c in enumerate(result.compositions)
+        for k, (c, (y, error)) in enumerate(zip(result.compositions, shown, strict=True))
     ]
     return Chart(title, "r / R", y_label, tuple(curves))
 
