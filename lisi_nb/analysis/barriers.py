@@ -155,7 +155,7 @@ def _lowered(band: NEB, fmax_eV_A: float, steps: int, progress: Progress | None)
     """Lower the band; once it has settled, its highest image climbs, unless that is an end: steps, converged."""
     done, converged = 0, False
     for fmax, climb in ((max(CLIMB_BELOW_eV_A, fmax_eV_A), False), (fmax_eV_A, False), (fmax_eV_A, True)):
-        over = done > 0 and 0 < int(np.argmax(band.energies)) < band.nimages - 1
+        over = done > 0 and 0 < int(np.argmax(np.asarray(band.energies))) < band.nimages - 1
         if climb != over and done:  # a settled band with a top climbs at once; one without never does
             continue
         band.climb = climb
