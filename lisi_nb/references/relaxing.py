@@ -82,8 +82,8 @@ def relaxed_by(
         raise ValueError(f"{folder} holds relaxations by {other.pop()!r}, not {settings!r}. Choose another folder.")
     queue = [a.copy() for a in frames]
     for atoms in queue:
-        atoms.info |= {"frame_id": frame_id(atoms), "fmax_eV_A": fmax_eV_A, "steps": steps}
-    wanted = [str(a.info["frame_id"]) for a in queue]
+        atoms.info = {"frame": f"id-{frame_id(atoms)}", "fmax_eV_A": fmax_eV_A, "steps": steps}
+    wanted = [a.info["frame"] for a in queue]
     (folder / FAILED).unlink(missing_ok=True)  # asked for again, they are tried again
     if _missing(folder, wanted):
         write(folder / FRAMES, queue, format="extxyz")
@@ -91,7 +91,7 @@ def relaxed_by(
             relax_queue(folder, reference)
         else:
             _elsewhere(folder, reference, len(set(wanted)), progress)
-    done = {str(a.info["frame_id"]): a for a in read_frames(folder / DONE)}
+    done = {a.info["frame"]: a for a in read_frames(folder / DONE)}
     if progress:
         progress(sum(name in done for name in wanted), len(wanted))
     if wrong := [f"{a.get_chemical_formula()}: {a.info['failure']}" for a in read_frames(folder / FAILED)]:
@@ -104,7 +104,7 @@ def _settings(engine: references.Reference, fmax_eV_A: float, steps: int) -> str
 
 
 def _missing(folder: Path, wanted: Sequence[str]) -> set[str]:
-    return set(wanted) - {str(a.info["frame_id"]) for a in read_frames(folder / DONE)}
+    return set(wanted) - {a.info["frame"] for a in read_frames(folder / DONE)}
 
 
 def _with_info(found: Atoms, asked: Atoms) -> Atoms:
@@ -125,7 +125,7 @@ def _elsewhere(folder: Path, reference: str, n_frames: int, progress: Progress |
             while process.poll() is None:
                 time.sleep(LOOK_EVERY_S)
                 if progress:
-                    progress(len(read_done_ids(folder)), n_frames)
+                    progress(_n_done(folder), n_frames)
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -135,20 +135,19 @@ def _elsewhere(folder: Path, reference: str, n_frames: int, progress: Progress |
         raise RunFailed(f"{reference} ended with code {process.returncode} in {folder}:\n{tail}")
 
 
-def read_done_ids(folder: Path) -> list[str]:
-    """Names of the frames that are done, without touching a file that is being written."""
+def _n_done(folder: Path) -> int:
+    """Frames done so far, without touching a file that is being written."""
     file = folder / DONE
-    words = file.read_text().split() if file.exists() else []
-    return [word.removeprefix("frame_id=") for word in words if word.startswith("frame_id=")]
+    return file.read_text().count(" frame=id-") if file.exists() else 0
 
 
 def relax_queue(folder: Path, reference: str) -> None:
     """Relax what is in ``frames.extxyz`` and not yet in ``relaxed.extxyz``, each written down as soon as it is done."""
     engine = references.get(reference)
-    done = {str(a.info["frame_id"]) for a in read_frames(folder / DONE)}
+    done = {a.info["frame"] for a in read_frames(folder / DONE)}
     calculator = engine.calculator()
     for atoms in read_frames(folder / FRAMES):
-        name = str(atoms.info["frame_id"])
+        name = atoms.info["frame"]
         if name in done:
             continue
         done.add(name)
@@ -159,7 +158,7 @@ def relax_queue(folder: Path, reference: str) -> None:
             atoms.info["failure"] = f"{type(error).__name__}: {error}".replace("\n", " ")[:300]
             write(folder / FAILED, atoms, format="extxyz", append=True)
         else:
-            found.info |= {"frame_id": name, "settings": settings}
+            found.info |= {"frame": name, "settings": settings}
             write(folder / DONE, found, format="extxyz", append=True)
 
 

@@ -37,8 +37,8 @@ from lisi_nb.studies.lixsi import (
 )
 from lisi_nb.studies.lixsi.across import paper_D_cm2_s
 from lisi_nb.studies.lixsi.analyse import Result, pooled
-from lisi_nb.studies.lixsi.charts import hull_chart, voltage_chart
-from lisi_nb.studies.lixsi.measure import last_structure, measure
+from lisi_nb.studies.lixsi.charts import hull_chart, partials_chart, pdf_chart, voltage_chart
+from lisi_nb.studies.lixsi.measure import last_structure, measure, pair_distribution_of
 from lisi_nb.studies.lixsi.params import PAPER_X
 from lisi_nb.units import Measured
 
@@ -174,6 +174,14 @@ def test_a_real_chain_end_to_end(finished):
     assert last.pbc.all()
     assert last.get_volume() == pytest.approx(sample.decision["numbers"]["volume_A3"])
     assert last.get_chemical_formula() == "Li36Si16"
+    g = pair_distribution_of(finished, n_frames=5)
+    assert 3 <= g.n_frames <= 5
+    assert g.fwhm_A == published.value("nanoparticle", "pdf_broadening_fwhm", "all").value
+    assert 2.2 < g.peak_A(1.0, 3.5) < 3.2
+    chart = pdf_chart({"Li2.25Si": g})
+    assert chart.title == "Pair distribution, Gaussian of 0.3 Å"
+    np.testing.assert_array_equal(chart.curves[0].y, g.total)
+    assert [c.label for c in partials_chart("Li2.25Si", g).curves] == ["Li-Li", "Li-Si", "Si-Si"]
     table = str(tables.results_table({"x": found})) + str(tables.statements_table({"x": found}))
     assert "distance moved in 0.08 ps" in table
     (chart,) = lixsi.live(finished)
@@ -345,8 +353,9 @@ def test_nothing_to_show_before_sampling(tmp_path):
     assert lixsi.live(run) == ()
     with pytest.raises(ValueError, match="has sampled 0 frames"):
         analyse([run])
-    with pytest.raises(ValueError, match="has sampled nothing yet"):
-        last_structure(run)
+    for of in (last_structure, pair_distribution_of):
+        with pytest.raises(ValueError, match="has sampled nothing yet"):
+            of(run)
 
 
 # --- across runs -----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from lisi_nb import potentials
 from lisi_nb.analysis.clusters import KINDS
 from lisi_nb.analysis.displacements import displacements
 from lisi_nb.analysis.msd import mean_square_displacement
+from lisi_nb.analysis.pair_distribution import PairDistribution
 from lisi_nb.charts import Chart, Curve
 from lisi_nb.engine.run import Run
 from lisi_nb.studies.lixsi.across import PAPER_SPAN_K, ROOM_K, arrhenius_of, by_composition, experiments, paper_D_cm2_s
@@ -160,6 +161,21 @@ def clusters_chart(results: Mapping[str, Result]) -> Chart:
     return Chart(
         f"Kinds of silicon clusters, {found[0].temperature_K:g} K", X_LABEL, "share of the silicon", tuple(curves)
     )
+
+
+def pdf_chart(found: Mapping[str, PairDistribution]) -> Chart:
+    """Total g(r) of each, as broad as it was made (Fig. S7 of the paper, up to 0.3 Å)."""
+    fwhm = " and ".join(f"{w:g} Å" for w in sorted({g.fwhm_A for g in found.values()}))
+    curves = [
+        Curve(g.r_A, g.total, name, np.nan_to_num(g.total_error), dash=k) for k, (name, g) in enumerate(found.items())
+    ]
+    return Chart(f"Pair distribution, Gaussian of {fwhm}", "distance (Å)", "g(r)", tuple(curves))
+
+
+def partials_chart(name: str, found: PairDistribution) -> Chart:
+    """g(r) of each pair of elements."""
+    curves = [Curve(found.r_A, g, "-".join(pair), dash=k) for k, (pair, g) in enumerate(found.partials.items())]
+    return Chart(f"Pairs of elements, {name}", "distance (Å)", "g(r)", tuple(curves))
 
 
 def deviation_chart(result: Result) -> Chart:

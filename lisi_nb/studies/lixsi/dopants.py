@@ -13,8 +13,10 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 
+from lisi_nb import references
 from lisi_nb.analysis.bonds import find_bonds
 from lisi_nb.structures.dopants import SITES, doped_cluster
+from lisi_nb.verdicts import Claim
 
 PAPER_BEST = ("Sc", "Nb", "Al", "Ge", "Ce")  # the largest stabilisation of the core (Fig. 3c, text of Sec. V)
 PAPER_NAMED = (*PAPER_BEST, "C")  # of its 33 dopants the text names these
@@ -72,6 +74,17 @@ class Screening:
     settings: str
     n_starts: int
 
+    @property
+    def engine(self) -> str:
+        """Name of the reference whose energies these are."""
+        return self.settings.split()[0]
+
+    @property
+    def statement(self) -> str:
+        """Whose energies these are, and what they are worth."""
+        starts = "one start of each: no scatter is known" if self.n_starts == 1 else f"{self.n_starts} starts of each"
+        return f"Energies of {self.engine}: {references.get(self.engine).level_of_theory}; {starts}."
+
 
 def models(elements: Sequence[str] = PAPER_BEST, n_starts: int = 1) -> list[Atoms]:
     """The structures to relax: each element at the core and in the shell, from `n_starts` displaced starts."""
@@ -125,6 +138,18 @@ def _dopant(element: str, found: Sequence[Atoms]) -> Dopant:
         core=core,
         shell=shell,
     )
+
+
+def core_claim(found: Screening) -> Claim:
+    """The five of the paper prefer the core; undecided without all five, or within the scatter of the starts."""
+    text = f"{', '.join(PAPER_BEST[:-1])} and {PAPER_BEST[-1]} inside a silicon cluster cost less than in its shell"
+    here = {d.element: d for d in found.dopants if d.element in PAPER_BEST}
+    numbers = ", ".join(f"{x} {d.core_minus_shell_eV:+.2f}" for x, d in here.items())
+    because = f"core - shell, eV: {numbers or 'none'}. {found.statement}"
+    if any(d.prefers == "shell" for d in here.values()) and found.n_starts > 1:
+        return Claim(text, "false", because)
+    sure = len(here) == len(PAPER_BEST) and found.n_starts > 1 and all(d.converged for d in here.values())
+    return Claim(text, "true" if sure and all(d.prefers == "core" for d in here.values()) else "undecided", because)
 
 
 def silicon_around(atoms: Atoms, k: int) -> int:

@@ -16,7 +16,9 @@ from lisi_nb.analysis.hops import ClusterMoves, Hops, cluster_moves, find_hops
 from lisi_nb.analysis.melting import not_molten, silicon_moved_A2
 from lisi_nb.analysis.mobility import CoordinationMobility, speed_by_coordination
 from lisi_nb.analysis.msd import MSD, mean_square_displacement
+from lisi_nb.analysis.pair_distribution import PairDistribution, pair_distribution
 from lisi_nb.engine.run import Run, Segment
+from lisi_nb.errors import check_range
 from lisi_nb.studies.lixsi.build import FEWEST_FRAMES
 from lisi_nb.units import Measured
 
@@ -91,6 +93,22 @@ def last_structure(run: Run) -> Atoms:
     if segment is None:
         raise ValueError(f"{run.id} has sampled nothing yet. Let it run on.")
     return segment.ends()[1].atoms(periodic_z=True)
+
+
+def pair_distribution_of(run: Run, n_frames: int = 50, r_max_A: float = 10.0) -> PairDistribution:
+    """g(r) of at most `n_frames` frames, evenly spread over the sampled time, broadened as the paper's.
+
+    Raises
+    ------
+    ValueError
+        Nothing was sampled yet, or a number out of range.
+    """
+    check_range("n_frames", n_frames, 1, 10**6)
+    segment = sampled(run)
+    if segment is None or not segment.n_frames:
+        raise ValueError(f"{run.id} has sampled nothing yet. Let it run on.")
+    frames = segment.frames(max(1, -(-segment.n_frames // n_frames)))
+    return pair_distribution((frame.atoms(periodic_z=True) for frame in frames), r_max_A=r_max_A)
 
 
 def measure(run: Run, drift: str = DRIFT) -> Series:

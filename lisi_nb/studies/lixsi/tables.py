@@ -1,11 +1,14 @@
-"""Tables of the bulk LixSi study: results side by side, crystals, voltages."""
+"""Tables of the bulk LixSi study: results side by side, crystals, voltages, orderings, barriers, dopants."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lisi_nb.studies.lixsi.analyse import Result
+from lisi_nb.studies.lixsi.dopants import PAPER_BEST, Screening
+from lisi_nb.studies.lixsi.migration import HopBarrier
+from lisi_nb.studies.lixsi.orderings import Orderings
 from lisi_nb.studies.lixsi.thermodynamics import Amorphous, Thermodynamics
 from lisi_nb.tables import Table
 
@@ -73,3 +76,43 @@ def amorphous_table(found: Amorphous) -> Table:
         for x, e, above in sorted(zip(found.phases.x, found.phases.per_atom_eV, found.above_eV, strict=True))
     ]
     return Table(("x", "E_f (eV/atom)", "above the crystals' hull (meV/atom)"), tuple(rows))
+
+
+def orderings_table(found: Sequence[Orderings]) -> Table:
+    """What searching the places of lithium is worth at each x, and the energy of the lowest ordering relaxed."""
+    rows = []
+    for each in found:
+        s, n = each.search, len(each.relaxed[0])
+        random = f"{1000 * s.random_eV.error / n:.1f}"
+        rows.append(
+            (each.relaxed[0].get_chemical_formula(), f"{each.x:.2f}", str(len(s.energies_eV)),
+             f"{each.gain_meV:.1f} ± {random}", _number(float(each.energies_eV[0]), 4))
+        )  # fmt: skip
+    columns = ("cell", "x", "orderings", "lowest below mean of random (meV/atom)", "lowest, relaxed (eV/atom)")
+    return Table(columns, tuple(rows))
+
+
+def barriers_table(found: Sequence[HopBarrier]) -> Table:
+    """Each hop of Li into a vacancy: how far, between how many Si, how high; or why there is no number."""
+    rows = []
+    for each in found:
+        b, hop = each.barrier, each.hop
+        numbers = ("", "", "", "") if b is None else (
+            _number(b.forward_eV), _number(b.backward_eV), _number(b.reaction_eV), _number(b.max_force_eV_A)
+        )  # fmt: skip
+        rows.append((each.system, f"{hop.distance_A:.2f}", f"{hop.si_from} to {hop.si_to}", *numbers, each.statement))
+    columns = ("cell", "distance (Å)", "Si around", "forward (eV)", "backward (eV)", "reaction (eV)",
+               "force left (eV/Å)", "statement")  # fmt: skip
+    return Table(columns, tuple(rows))
+
+
+def dopants_table(found: Screening) -> Table:
+    """Energy of each dopant at the core less that in the shell, the most core-loving first; whose energies it says."""
+    rows = [
+        (d.element, f"{d.core_minus_shell_eV:+.3f}", _number(d.spread_eV), d.prefers, str(d.core_si), str(d.shell_si),
+         "yes" if d.element in PAPER_BEST else "", "yes" if d.converged else "no")
+        for d in found.dopants
+    ]  # fmt: skip
+    columns = ("X", f"core - shell (eV per Li13Si12X, {found.engine})", "scatter of starts (eV)", "prefers",
+               "Si around X, core", "shell", "among the paper's five for the core", "relaxed to the end")  # fmt: skip
+    return Table(columns, tuple(rows))
