@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -27,7 +28,8 @@ from lisi_nb.training.label import frame_id, read_frames
 from lisi_nb.training.train import reference_python
 
 Progress = Callable[[int, int], None]
-FRAMES, DONE, FAILED, LOG = "frames.extxyz", "relaxed.extxyz", "relaxed.failed.extxyz", "relaxing.log"
+FRAMES, DONE, FAILED = "frames.extxyz", "relaxed.extxyz", "relaxed.failed.extxyz"
+LOG, LOCK = "relaxing.log", "relaxing.lock"
 LOOK_EVERY_S = 0.5
 
 
@@ -142,7 +144,16 @@ def _n_done(folder: Path) -> int:
 
 
 def relax_queue(folder: Path, reference: str) -> None:
-    """Relax what is in ``frames.extxyz`` and not yet in ``relaxed.extxyz``, each written down as soon as it is done."""
+    """Relax what is in ``frames.extxyz`` and not yet in ``relaxed.extxyz``, each written down as soon as it is done.
+
+    One process at a time: another one waits, and finds done what this one did.
+    """
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _relax_missing(folder, reference)
+
+
+def _relax_missing(folder: Path, reference: str) -> None:
     engine = references.get(reference)
     done = {a.info["frame"] for a in read_frames(folder / DONE)}
     calculator = engine.calculator()
