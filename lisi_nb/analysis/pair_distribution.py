@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, chemical_symbols
+from scipy.spatial import cKDTree
 
-from lisi_nb.analysis.bonds import find_bonds
 from lisi_nb.errors import check_choice, check_range
 
 Array = np.ndarray
@@ -161,16 +162,26 @@ def _check(frame: Atoms, k: int, numbers: Array) -> None:
 
 def _one_frame(frame: Atoms, index: Array, n_kinds: int, edges: Array) -> Array:
     """Partial g(r) (kinds, kinds, bins) of one frame."""
-    cell = frame.cell.array
-    bonds = find_bonds(frame.positions, cell, (True, True, True), float(edges[-1]))
-    vector = frame.positions[bonds.second] + bonds.shift @ cell - frame.positions[bonds.first]
-    bins = np.minimum((np.linalg.norm(vector, axis=1) / edges[1]).astype(int), len(edges) - 2)
-    flat = (index[bonds.first] * n_kinds + index[bonds.second]) * (len(edges) - 1) + bins
+    first, second, distance = _pairs(frame, float(edges[-1]))
+    bins = np.minimum((distance / edges[1]).astype(int), len(edges) - 2)
+    flat = (index[first] * n_kinds + index[second]) * (len(edges) - 1) + bins
     counts = np.bincount(flat, minlength=n_kinds**2 * (len(edges) - 1)).reshape(n_kinds, n_kinds, -1)
-    both_ways = counts + counts.transpose(1, 0, 2)
     n = np.bincount(index)
     shell_A3 = 4 / 3 * np.pi * np.diff(edges**3)
-    return both_ways * frame.get_volume() / (n[:, None, None] * n[None, :, None] * shell_A3)
+    return counts * frame.get_volume() / (n[:, None, None] * n[None, :, None] * shell_A3)
+
+
+def _pairs(frame: Atoms, reach_A: float) -> tuple[Array, Array, Array]:
+    """Atoms in the cell, atoms around them (images too), and their distances: every pair from both its ends."""
+    cell = frame.cell.array
+    share = reach_A * np.linalg.norm(np.linalg.inv(cell), axis=0)  # of each height of the cell
+    inside = frame.get_scaled_positions(wrap=True)
+    shifts = np.array(list(product(*(range(-math.ceil(s), math.ceil(s) + 1) for s in share))))
+    images = (inside[None] + shifts[:, None]).reshape(-1, 3)
+    near = np.flatnonzero(((images >= -share) & (images <= 1 + share)).all(axis=1))
+    found = cKDTree(inside @ cell).sparse_distance_matrix(cKDTree(images[near] @ cell), reach_A, output_type="ndarray")
+    others = found["v"] > 1e-6  # an atom is not its own neighbour, its images are
+    return found["i"][others], near[found["j"][others]] % len(frame), found["v"][others]
 
 
 def _error(totals: list[Array], smooth: Callable[[Array], Array]) -> Array:

@@ -78,6 +78,19 @@ def test_shells_of_diamond_count_its_neighbours():
     np.testing.assert_allclose(found.r_A[shells], [a * 3**0.5 / 4, a / 2**0.5, a * 11**0.5 / 4], atol=0.006)
 
 
+def test_a_cell_a_supercell_and_a_skewed_cell_are_the_same_crystal():
+    atoms = crystal("Li15Si4")
+    skewed = atoms.copy()
+    skewed.set_cell(
+        atoms.cell.array @ np.eye(3) + np.outer([0, 1, 0], atoms.cell[0]) - np.outer([0, 0, 1], atoms.cell[1])
+    )
+    one, two, three = (pair_distribution([a]) for a in (atoms, atoms * (2, 1, 3), skewed))
+    for other in (two, three):
+        np.testing.assert_allclose(other.total, one.total, atol=1e-10)
+        for pair, g in one.partials.items():
+            np.testing.assert_allclose(other.partials[pair], g, atol=1e-10)
+
+
 def test_a_peak_beyond_the_end_is_broadened_into_it():
     si = crystal("Si")
     long = pair_distribution([si], r_max_A=6.0)
