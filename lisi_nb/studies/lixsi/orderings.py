@@ -108,12 +108,11 @@ def lowest_orderings(
     sites = crystal("Li15Si4") * repeats if lattice is None else lattice
     n_si = int((sites.numbers == 14).sum())
     n_li = round(x * n_si)
-    calculator = model.calculator()
     own = folder or _own_folder(sites, n_li, model, population, seed)
     search = search_orderings(
         sites,
         n_li,
-        lambda atoms: quick(atoms, calculator),
+        lambda atoms: quick(atoms, model.calculator()),
         own,
         label=f"{potential} {model.sha256}, {QUICK_STEPS} steps",
         population=population,
@@ -122,7 +121,7 @@ def lowest_orderings(
         keep=n_relaxed,
         progress=progress and (lambda n, of, low: progress(f"x = {n_li / n_si:.2f}: {n} of {of}, lowest {low:.3f} eV")),
     )
-    final = [_finished(each, calculator, own, progress) for each in search.best]
+    final = [_finished(each, model, own, progress) for each in search.best]
     final.sort(key=lambda atoms: atoms.get_potential_energy())
     return Orderings(n_li / n_si, search, tuple(final))
 
@@ -165,7 +164,7 @@ def _own_folder(sites: Atoms, n_li: int, model: potentials.Potential, population
     return paths.cache() / "orderings" / name
 
 
-def _finished(ordering: Ordering, calculator: Any, folder: Path, progress: Progress | None) -> Atoms:
+def _finished(ordering: Ordering, model: potentials.Potential, folder: Path, progress: Progress | None) -> Atoms:
     """Relaxed to the end, and kept in the folder of the search."""
     name = hashlib.sha256(ordering.occupied.tobytes()).hexdigest()[:12]
     file = folder / f"relaxed-{name}.extxyz"
@@ -173,7 +172,7 @@ def _finished(ordering: Ordering, calculator: Any, folder: Path, progress: Progr
         if progress:
             progress(f"relaxing the ordering of {ordering.energy_eV:.3f} eV")
         draft = file.with_name(f"draft-{file.name}")
-        write(draft, relaxed(ordering.atoms, calculator, fmax_eV_A=FMAX_eV_A, steps=2000), format="extxyz")
+        write(draft, relaxed(ordering.atoms, model.calculator(), fmax_eV_A=FMAX_eV_A, steps=2000), format="extxyz")
         draft.rename(file)
     found = read(file, format="extxyz")
     assert isinstance(found, Atoms)
