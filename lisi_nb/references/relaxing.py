@@ -92,7 +92,7 @@ def relaxed_by(
         if engine.available():
             relax_queue(folder, reference)
         else:
-            _elsewhere(folder, reference, len(set(wanted)), progress)
+            _elsewhere(folder, reference, wanted, progress)
     done = {a.info["frame"]: a for a in read_frames(folder / DONE)}
     if progress:
         progress(sum(name in done for name in wanted), len(wanted))
@@ -117,7 +117,7 @@ def _with_info(found: Atoms, asked: Atoms) -> Atoms:
     return out
 
 
-def _elsewhere(folder: Path, reference: str, n_frames: int, progress: Progress | None) -> None:
+def _elsewhere(folder: Path, reference: str, wanted: Sequence[str], progress: Progress | None) -> None:
     """Run the queue in the Python of ``make reference``; it ends with this call, whatever ends it."""
     command = [str(reference_python()), "-m", "lisi_nb.references.relaxing", str(folder.resolve()), reference]
     environment = os.environ | {"PYTHONPATH": str(paths.PROJECT)}
@@ -127,7 +127,7 @@ def _elsewhere(folder: Path, reference: str, n_frames: int, progress: Progress |
             while process.poll() is None:
                 time.sleep(LOOK_EVERY_S)
                 if progress:
-                    progress(_n_done(folder), n_frames)
+                    progress(_n_done(folder, wanted), len(wanted))
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -137,10 +137,11 @@ def _elsewhere(folder: Path, reference: str, n_frames: int, progress: Progress |
         raise RunFailed(f"{reference} ended with code {process.returncode} in {folder}:\n{tail}")
 
 
-def _n_done(folder: Path) -> int:
+def _n_done(folder: Path, wanted: Sequence[str]) -> int:
     """Frames done so far, without touching a file that is being written."""
     file = folder / DONE
-    return file.read_text().count(" frame=id-") if file.exists() else 0
+    text = file.read_text() if file.exists() else ""
+    return sum(f"frame={name} " in text for name in wanted)
 
 
 def relax_queue(folder: Path, reference: str) -> None:
