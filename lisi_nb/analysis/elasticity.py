@@ -52,14 +52,19 @@ def relaxed(atoms: Atoms, calculator: Any, cell: bool = True, fmax_eV_A: float =
     """
     out = atoms.copy()
     out.calc = calculator
-    optimizer = FIRE(FrechetCellFilter(out) if cell else out, logfile=None)
+    if not lower(out, cell, fmax_eV_A, steps)[0]:
+        raise RuntimeError(f"{atoms.get_chemical_formula()} is not relaxed to {fmax_eV_A} eV/A after {steps} steps.")
+    return out
+
+
+def lower(atoms: Atoms, cell: bool, fmax_eV_A: float, steps: int) -> tuple[bool, int]:
+    """Relax atoms with their calculator in place, for `steps` at most: whether they got there, and the steps taken."""
+    optimizer = FIRE(FrechetCellFilter(atoms) if cell else atoms, logfile=None)
     with warnings.catch_warnings():
         # scipy says so at every step of a cell filter, of errors of 1e-13
         warnings.filterwarnings("ignore", "logm result may be inaccurate", RuntimeWarning)
         converged = optimizer.run(fmax=fmax_eV_A, steps=steps)
-    if not converged:
-        raise RuntimeError(f"{atoms.get_chemical_formula()} is not relaxed to {fmax_eV_A} eV/A after {steps} steps.")
-    return out
+    return bool(converged), int(optimizer.nsteps)
 
 
 def elastic_constants(atoms: Atoms, calculator: Any, strain: float = 0.004) -> Cubic:

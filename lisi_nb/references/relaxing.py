@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.filters import FrechetCellFilter
 from ase.io import write
-from ase.optimize import FIRE
 
 from lisi_nb import paths, references
+from lisi_nb.analysis.elasticity import lower
 from lisi_nb.errors import RunFailed, check_range
 from lisi_nb.training.label import frame_id, read_frames
 from lisi_nb.training.train import reference_python
@@ -178,8 +177,7 @@ def _relax(atoms: Atoms, calculator: Any) -> Atoms:
     """One frame, with its results and whether it converged."""
     work = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
     work.calc = calculator
-    optimizer = FIRE(FrechetCellFilter(work), logfile=None)
-    converged = optimizer.run(fmax=float(atoms.info["fmax_eV_A"]), steps=int(atoms.info["steps"]))
+    converged, n_steps = lower(work, True, float(atoms.info["fmax_eV_A"]), int(atoms.info["steps"]))
     free = "free_energy" in calculator.implemented_properties
     energy = float(work.get_potential_energy(force_consistent=free))
     forces, stress = work.get_forces(), work.get_stress()
@@ -187,7 +185,7 @@ def _relax(atoms: Atoms, calculator: Any) -> Atoms:
         raise ValueError("the engine returned a number that is not finite")
     out = work.copy()
     out.calc = SinglePointCalculator(out, energy=energy, forces=forces, stress=stress)
-    out.info = {"converged": bool(converged), "n_steps": int(optimizer.nsteps)}
+    out.info = {"converged": converged, "n_steps": n_steps}
     return out
 
 

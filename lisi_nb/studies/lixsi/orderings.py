@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.filters import FrechetCellFilter
 from ase.io import read, write
-from ase.optimize import FIRE
 
 from lisi_nb import paths, potentials
-from lisi_nb.analysis.elasticity import relaxed
+from lisi_nb.analysis.elasticity import lower, relaxed
 from lisi_nb.errors import check_range
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.delithiated import X_MAX, amorphous_volume_A3
@@ -152,7 +150,7 @@ def quick(atoms: Atoms, calculator: Any) -> tuple[Atoms, float]:
     scale = np.cbrt(n_si * amorphous_volume_A3((len(atoms) - n_si) / n_si) / atoms.get_volume())
     out.set_cell(atoms.cell * scale, scale_atoms=True)
     out.calc = calculator
-    FIRE(FrechetCellFilter(out), logfile=None).run(fmax=QUICK_FMAX_eV_A, steps=QUICK_STEPS)
+    lower(out, True, QUICK_FMAX_eV_A, QUICK_STEPS)
     energy_eV = float(out.get_potential_energy())
     out.calc = None
     return out, energy_eV
