@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -80,6 +80,22 @@ class Barrier:
         if low not in (0, last):
             words.append(f"a minimum of {self.energies_eV[low]:.3f} eV lies between the ends")
         return "; ".join(words) or f"one barrier of {self.forward_eV:.3f} eV, {self.backward_eV:.3f} eV back"
+
+
+def forward_by(path: Barrier, calculators: Sequence[Any]) -> Array:
+    """Barrier forward (n,), eV, of each of n calculators on the images of one path.
+
+    The scatter over the members of an ensemble says how sure it is.
+    """
+    heights = []
+    for calculator in calculators:
+        energies = []
+        for image in path.images:
+            work = image.copy()
+            work.calc = calculator
+            energies.append(work.get_potential_energy())
+        heights.append(max(energies) - energies[0])
+    return np.array(heights)
 
 
 def migration_barrier(

@@ -9,7 +9,7 @@ from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms, FixedLine
 
 from lisi_nb import potentials
-from lisi_nb.analysis.barriers import migration_barrier
+from lisi_nb.analysis.barriers import forward_by, migration_barrier
 from lisi_nb.analysis.elasticity import relaxed
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.vacancies import hop_ends, li_hops
@@ -127,6 +127,17 @@ def test_a_vacancy_in_copper_hops_across_the_boundary_of_the_cell():
         assert found.forward_eV == pytest.approx(found.backward_eV, abs=1e-3)
         assert found.distance_A == pytest.approx(3.61 / 2**0.5, rel=0.15)
     assert barriers[0].forward_eV == pytest.approx(barriers[1].forward_eV, abs=2e-3)
+
+
+def test_another_calculator_on_the_same_path():
+    path = migration_barrier(atom(-1, 0.3), atom(1, 0.3), Surface(double_well), n_images=5, fmax_eV_A=1e-3)
+
+    def twice(x, y):
+        return tuple(2 * value for value in double_well(x, y))
+
+    same, double = forward_by(path, [Surface(double_well), Surface(twice)])
+    assert same == pytest.approx(path.forward_eV, abs=1e-12)
+    assert double == pytest.approx(2 * path.forward_eV, abs=1e-12)
 
 
 def test_ends_are_left_alone_and_progress_is_told():

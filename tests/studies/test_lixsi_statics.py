@@ -100,15 +100,22 @@ def test_a_hop_without_a_path_says_so_and_the_rest_goes_on(monkeypatch):
     assert lines[0].startswith("hop 1 of 3: 2.")
     table = tables.barriers_table(found)
     assert table.rows[0][:2] == ("Li60Si16", f"{found[0].hop.distance_A:.2f}")
-    assert table.rows[0][3:6] == ("0.100", "0.100", "0.000")
-    assert table.rows[1][3:7] == ("",) * 4
-    assert table.rows[1][7] == "The two ends relax into one minimum"
-    assert table.rows[2][3:6] == ("0.300", "0.100", "0.200")
+    assert table.rows[0][3:7] == ("0.100", "", "0.100", "0.000")
+    assert table.rows[1][3:8] == ("",) * 5
+    assert table.rows[1][8] == "The two ends relax into one minimum"
+    assert table.rows[2][3:7] == ("0.300", "", "0.100", "0.200")
     first, third = barrier_chart(found).curves
     np.testing.assert_allclose(first.y, [0, 0.1, 0])
     assert first.dash != third.dash
     with pytest.raises(ValueError, match="vacant=500 is outside 0 to 75"):
         migration.vacancy_barriers(cell, None, hops=[Hop(0, 500, 2.0, 3, 3)])
+
+
+def test_hops_are_spread_over_all_kinds():
+    hops = [Hop(0, k, 2.0 + k, 3, 3) for k in range(1, 10)]
+    assert [h.vacant for h in migration.spread(hops, 3)] == [1, 5, 9]
+    assert [h.vacant for h in migration.spread(hops, 1)] == [1]
+    assert migration.spread(hops, 50) == tuple(hops)
 
 
 @pytest.mark.slow
@@ -118,7 +125,9 @@ def test_the_crystal_of_the_paper_with_the_shipped_potential():
     cell = migration.host(calculator)
     for symbol, n in (("Li", "n_li"), ("Si", "n_si")):
         assert (cell.symbols == symbol).sum() == published.value("nanoparticle", n, "neb_Li3.75Si").value
-    (found,) = migration.vacancy_barriers(cell, calculator, n_hops=1, n_images=3)
+    members = potentials.get("lisi").calculators()
+    (found,) = migration.vacancy_barriers(cell, calculator, members=members, n_hops=1, n_images=3)
+    assert 0 < found.scatter_eV < 0.2
     assert found.barrier.converged
     assert found.barrier.forward_eV > 0
     assert found.barrier.forward_eV - found.barrier.backward_eV == pytest.approx(found.barrier.reaction_eV)

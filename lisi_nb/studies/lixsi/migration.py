@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
-from lisi_nb.analysis.barriers import Barrier, migration_barrier
+from lisi_nb.analysis.barriers import Barrier, forward_by, migration_barrier
 from lisi_nb.analysis.elasticity import relaxed
 from lisi_nb.errors import check_range
 from lisi_nb.structures.crystals import crystal
@@ -24,12 +25,16 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class HopBarrier:
-    """A hop in a named cell and its path, or None and the statement why there is none."""
+    """A hop in a named cell and its path, or None and the statement why there is none.
+
+    ``scatter_eV`` is the standard deviation of the barrier over the members of an ensemble on this path, NaN without.
+    """
 
     system: str
     hop: Hop
     barrier: Barrier | None
     statement: str
+    scatter_eV: float = float("nan")
 
 
 def host(calculator: Any) -> Atoms:
@@ -41,6 +46,7 @@ def vacancy_barriers(
     cell: Atoms,
     calculator: Any,
     *,
+    members: Sequence[Any] = (),
     hops: Sequence[Hop] | None = None,
     n_hops: int = 4,
     longest_A: float = LONGEST_A,
@@ -57,8 +63,11 @@ def vacancy_barriers(
         Without vacancy, relaxed; it keeps its size.
     calculator : ase calculator
         Energy and forces.
+    members : sequence of ase calculators
+        Of the ensemble (`potentials.get(name).calculators()`): their scatter on each path.
     hops : sequence of Hop, optional
-        Which; the `n_hops` shortest kinds up to `longest_A` by default (length, Si around both ends).
+        Which; by default `n_hops` kinds (length, Si around both ends) from the shortest up to `longest_A`, evenly
+        spread in their order.
     n_images, fmax_eV_A, steps
         As in `migration_barrier`.
     progress : callable, optional
@@ -70,7 +79,7 @@ def vacancy_barriers(
         No hop within `longest_A`, or hops of another cell.
     """
     check_range("n_hops", n_hops, 1, 1000)
-    chosen = distinct(li_hops(cell, longest_A))[:n_hops] if hops is None else tuple(hops)
+    chosen = spread(distinct(li_hops(cell, longest_A)), n_hops) if hops is None else tuple(hops)
     found = []
     for k, hop in enumerate(chosen):
         if progress:
@@ -82,5 +91,12 @@ def vacancy_barriers(
         except (ValueError, RuntimeError) as error:  # of this hop: ends that are one minimum, or do not settle
             found.append(HopBarrier(name, hop, None, str(error)))
         else:
-            found.append(HopBarrier(name, hop, path, path.statement))
+            scatter_eV = float(forward_by(path, members).std(ddof=1)) if len(members) > 1 else float("nan")
+            found.append(HopBarrier(name, hop, path, path.statement, scatter_eV))
     return tuple(found)
+
+
+def spread(hops: Sequence[Hop], n: int) -> tuple[Hop, ...]:
+    """At most `n` of the hops, first and last among them, evenly spread (one: the first)."""
+    places = np.unique(np.linspace(0, len(hops) - 1, min(n, len(hops))).round().astype(int))
+    return tuple(hops[k] for k in places)

@@ -97,12 +97,22 @@ def barriers_table(found: Sequence[HopBarrier]) -> Table:
     rows = []
     for each in found:
         b, hop = each.barrier, each.hop
-        numbers = ("", "", "", "") if b is None else (
-            _number(b.forward_eV), _number(b.backward_eV), _number(b.reaction_eV), _number(b.max_force_eV_A)
+        numbers = ("", "", "", "", "") if b is None else (
+            _number(b.forward_eV), _number(each.scatter_eV), _number(b.backward_eV), _number(b.reaction_eV),
+            _number(b.max_force_eV_A)
         )  # fmt: skip
         rows.append((each.system, f"{hop.distance_A:.2f}", f"{hop.si_from} to {hop.si_to}", *numbers, each.statement))
-    columns = ("cell", "distance (Å)", "Si around", "forward (eV)", "backward (eV)", "reaction (eV)",
-               "force left (eV/Å)", "statement")  # fmt: skip
+    columns = (
+        "cell",
+        "distance (Å)",
+        "Si around",
+        "forward (eV)",
+        "scatter of the members",
+        "backward (eV)",
+        "reaction (eV)",
+        "force left (eV/Å)",
+        "statement",
+    )
     return Table(columns, tuple(rows))
 
 
