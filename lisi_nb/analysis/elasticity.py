@@ -57,9 +57,9 @@ def relaxed(atoms: Atoms, calculator: Any, cell: bool = True, fmax_eV_A: float =
     return out
 
 
-def lower(atoms: Atoms, cell: bool, fmax_eV_A: float, steps: int) -> tuple[bool, int]:
+def lower(atoms: Atoms, cell: bool, fmax_eV_A: float, steps: int, method: Any = FIRE) -> tuple[bool, int]:
     """Relax atoms with their calculator in place, for `steps` at most: whether they got there, and the steps taken."""
-    optimizer = FIRE(FrechetCellFilter(atoms) if cell else atoms, logfile=None)
+    optimizer = method(FrechetCellFilter(atoms) if cell else atoms, logfile=None)
     with warnings.catch_warnings():
         # scipy says so at every step of a cell filter, of errors of 1e-13
         warnings.filterwarnings("ignore", "logm result may be inaccurate", RuntimeWarning)

@@ -19,6 +19,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
+from ase.optimize import BFGS
 
 from lisi_nb import paths, references
 from lisi_nb.analysis.elasticity import lower
@@ -177,7 +178,8 @@ def _relax(atoms: Atoms, calculator: Any) -> Atoms:
     """One frame, with its results and whether it converged."""
     work = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
     work.calc = calculator
-    converged, n_steps = lower(work, True, float(atoms.info["fmax_eV_A"]), int(atoms.info["steps"]))
+    # BFGS wants a third fewer evaluations than FIRE, and here they are what costs.
+    converged, n_steps = lower(work, True, float(atoms.info["fmax_eV_A"]), int(atoms.info["steps"]), BFGS)
     free = "free_energy" in calculator.implemented_properties
     energy = float(work.get_potential_energy(force_consistent=free))
     forces, stress = work.get_forces(), work.get_stress()

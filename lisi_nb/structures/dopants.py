@@ -20,10 +20,11 @@ SITES = ("core", "shell")
 ELEMENTS = tuple(chemical_symbols[1:95])
 # Si-Si from the centre; Li-Li and Li-Si 2.51 A at the closest; 17 A^3 per atom, a little above LiSi. All are relaxed.
 SI_A, LI_A, LATTICE_A = 2.45, 4.40, 12.15
+RATTLE_A = 0.25
 _GOLDEN = (1 + 5**0.5) / 2
 
 
-def doped_cluster(element: str, site: str, seed: int = 0, rattle_A: float = 0.05) -> Atoms:
+def doped_cluster(element: str, site: str, seed: int = 0, rattle_A: float = RATTLE_A) -> Atoms:
     """The primitive cell Li13Si12X with X at the core or in the shell of the silicon cluster.
 
     Parameters
@@ -35,7 +36,8 @@ def doped_cluster(element: str, site: str, seed: int = 0, rattle_A: float = 0.05
     seed : int
         Of the displacements that break the symmetry, the same for both sites and all elements.
     rattle_A : float
-        Their standard deviation, A. With 0 a relaxation keeps the symmetry, also where it costs energy.
+        Their standard deviation, A. With 0 a relaxation keeps the symmetry, also where it costs energy; with 0.05
+        Sc at the core went back to it, 5 eV above Sc in a shell that had given it up (SevenNet-l3i5).
 
     Returns
     -------
@@ -44,7 +46,7 @@ def doped_cluster(element: str, site: str, seed: int = 0, rattle_A: float = 0.05
     """
     check_choice("element", element, ELEMENTS)
     check_choice("site", site, SITES)
-    check_range("rattle_A", rattle_A, 0.0, 0.3, "A")
+    check_range("rattle_A", rattle_A, 0.0, 0.5, "A")
     si, li = (
         np.array([np.roll((0, s * a, t * b), k) for s, t in product((1, -1), repeat=2) for k in range(3)])
         for a, b in ((1, _GOLDEN), (_GOLDEN, 1 / _GOLDEN))

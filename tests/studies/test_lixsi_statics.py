@@ -164,8 +164,12 @@ def test_the_lowest_start_of_each_site_counts():
     assert (nb.prefers, c.prefers) == ("core", "shell")
     assert nb.spread_eV == pytest.approx(0.02)
     assert nb.core.info["start"] == 0
-    assert nb.core_si == 12
-    assert 5 <= nb.shell_si < 12
+    ideal = dopants.doped_cluster("Nb", "core", rattle_A=0.0)
+    assert dopants.silicon_around(ideal, 13) == 12
+    assert dopants.silicon_neighbours(ideal) == 5  # of a vertex, the dopant at the core left out
+    whole = dopants.doped_cluster("Si", "core", rattle_A=0.0)
+    assert dopants.silicon_neighbours(whole) == pytest.approx((12 * 6 + 12) / 13)
+    assert nb.core_si > nb.shell_si > 0
     assert found.n_starts == 3
     assert found.engine == "7net-l3i5"
     assert found.statement == (
@@ -174,7 +178,8 @@ def test_the_lowest_start_of_each_site_counts():
     )
     table = tables.dopants_table(found)
     assert "7net-l3i5" in table.columns[1]
-    assert table.rows[0] == ("Nb", "-1.000", "0.020", "core", "12", str(nb.shell_si), "yes", "yes")
+    assert table.rows[0][:4] == ("Nb", "-1.000", "0.020", "core")
+    assert table.rows[0][6:] == (f"{nb.core_cn:.1f}, {nb.shell_cn:.1f}", "yes", "yes")
     assert table.rows[1][:2] == ("C", "+0.500")
     chart = dopants_chart(found)
     assert chart.categories == ("Nb", "C")
@@ -205,6 +210,7 @@ def test_the_papers_five_are_judged_only_with_scatter():
     one = dopants.screen(dopants.models(), made_up(FIVE))
     assert dopants.core_claim(one).verdict == "undecided"
     assert "one start of each: no scatter is known" in dopants.core_claim(one).because
+    assert {d.prefers for d in one.dopants} == {"undecided"}
     wrong = dopants.screen(dopants.models(n_starts=2), made_up(FIVE | {"Ce": (-100.0, -101.0)}))
     assert dopants.core_claim(wrong).verdict == "false"
     four = dopants.screen(dopants.models(["Sc", "Nb", "Al", "Ge"], 2), made_up(FIVE))

@@ -15,6 +15,7 @@ from ase.data import atomic_numbers, covalent_radii
 
 from lisi_nb import references
 from lisi_nb.analysis.bonds import find_bonds
+from lisi_nb.analysis.clusters import SI_SI_A
 from lisi_nb.structures.dopants import SITES, doped_cluster
 from lisi_nb.verdicts import Claim
 
@@ -37,6 +38,9 @@ class Dopant:
         The larger scatter (highest less lowest start) of the two sites; NaN for one start.
     core_si, shell_si : int
         Si bonded to the dopant after relaxation.
+    core_cn, shell_cn : float
+        Si within 2.7 A of a Si, mean over the cluster: 5 or so where the icosahedron is intact. Where they are far
+        apart, one cluster has changed its shape and the other not, and the energies compare shapes, not sites.
     converged : bool
         Whether both were relaxed to the end.
     core, shell : Atoms
@@ -49,6 +53,8 @@ class Dopant:
     spread_eV: float
     core_si: int
     shell_si: int
+    core_cn: float
+    shell_cn: float
     converged: bool
     core: Atoms
     shell: Atoms
@@ -60,8 +66,8 @@ class Dopant:
 
     @property
     def prefers(self) -> str:
-        """``core``, ``shell``, or ``undecided`` where the difference is within the scatter of the starts."""
-        if not abs(self.core_minus_shell_eV) > np.nan_to_num(self.spread_eV):
+        """``core`` or ``shell``; ``undecided`` within the scatter of the starts, or with one start."""
+        if not abs(self.core_minus_shell_eV) > self.spread_eV:
             return "undecided"
         return SITES[int(self.core_minus_shell_eV > 0)]
 
@@ -134,6 +140,8 @@ def _dopant(element: str, found: Sequence[Atoms]) -> Dopant:
         spread_eV=max(float(np.ptp(e)) for e in energies.values()) if several else float("nan"),
         core_si=silicon_around(core, 13),
         shell_si=silicon_around(shell, 14),
+        core_cn=silicon_neighbours(core),
+        shell_cn=silicon_neighbours(shell),
         converged=bool(core.info["converged"] and shell.info["converged"]),
         core=core,
         shell=shell,
@@ -158,3 +166,10 @@ def silicon_around(atoms: Atoms, k: int) -> int:
     bonds = find_bonds(atoms.positions, atoms.cell.array, (True, True, True), float(reach_A))
     others = np.concatenate([bonds.second[bonds.first == k], bonds.first[bonds.second == k]])
     return int((atoms.numbers[others] == 14).sum())
+
+
+def silicon_neighbours(atoms: Atoms) -> float:
+    """Si within 2.7 A of a Si, mean."""
+    silicon = atoms[atoms.numbers == 14]
+    bonds = find_bonds(silicon.positions, atoms.cell.array, (True, True, True), SI_SI_A)
+    return float(bonds.coordination.mean())

@@ -120,9 +120,19 @@ def dopants_table(found: Screening) -> Table:
     """Energy of each dopant at the core less that in the shell, the most core-loving first; whose energies it says."""
     rows = [
         (d.element, f"{d.core_minus_shell_eV:+.3f}", _number(d.spread_eV), d.prefers, str(d.core_si), str(d.shell_si),
+         f"{d.core_cn:.1f}, {d.shell_cn:.1f}",
          "yes" if d.element in PAPER_BEST else "", "yes" if d.converged else "no")
         for d in found.dopants
     ]  # fmt: skip
-    columns = ("X", f"core - shell (eV per Li13Si12X, {found.engine})", "scatter of starts (eV)", "prefers",
-               "Si around X, core", "shell", "among the paper's five for the core", "relaxed to the end")  # fmt: skip
+    columns = (
+        "X",
+        f"core - shell (eV per Li13Si12X, {found.engine})",
+        "scatter of starts (eV)",
+        "prefers",
+        "Si around X, core",
+        "shell",
+        "Si around Si, core and shell",
+        "among the paper's five for the core",
+        "relaxed to the end",
+    )
     return Table(columns, tuple(rows))
