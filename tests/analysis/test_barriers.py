@@ -105,7 +105,7 @@ def test_gold_on_aluminium_goes_over_the_bridge():
     top, bottom = (relaxed(a, EMT(), cell=False, fmax_eV_A=0.005).get_potential_energy() for a in (bridge, slab))
     assert found.converged
     assert found.forward_eV == pytest.approx(top - bottom, abs=1e-3)
-    assert found.forward_eV == pytest.approx(0.374, abs=2e-3)  # what ASE's documentation prints
+    assert found.forward_eV == pytest.approx(0.374, abs=2e-3)  # as public examples of this system print
     assert found.reaction_eV == pytest.approx(0, abs=1e-3)
     np.testing.assert_allclose(found.energies_eV, found.energies_eV[::-1], atol=2e-3)
 
