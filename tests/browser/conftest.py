@@ -1,5 +1,7 @@
 """A real JupyterLab server with its token, and Debian's Chromium."""
 
+import contextlib
+import functools
 import json
 import os
 import secrets
@@ -13,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from steps import cell_of, new_page, run_all, wait_done, write_notebook
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -69,17 +72,43 @@ def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
 
 
 @pytest.fixture(scope="module")  # playwright keeps an event loop running until it ends
-def chromium():
+def start_chromium():
+    """Function that starts a browser with further flags; all are closed at the end."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not installed: apt install chromium (make system)")
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        arguments = ["--headless=new", "--disable-quic", "--disable-background-networking"]
-        arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield browser
-        browser.close()
+    with sync_playwright() as playwright, contextlib.ExitStack() as open_browsers:
+
+        def start(*flags):
+            arguments = ["--headless=new", "--disable-quic", "--disable-background-networking", *flags]
+            arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
+            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+            open_browsers.callback(browser.close)
+            return browser
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def chromium(start_chromium):
+    return start_chromium()
+
+
+@pytest.fixture
+def opened(lab):
+    """Function that opens a new notebook on a page and runs all its cells; it returns what finds a cell by words."""
+    folder, url = lab
+
+    def open_(page, name, cells, seconds=90):
+        write_notebook(folder / name, cells)
+        page.goto(url(name))
+        run_all(page)
+        if seconds:
+            wait_done(page, seconds)
+        return functools.partial(cell_of, page)
+
+    return open_
 
 
 @pytest.fixture(scope="session")
@@ -92,11 +121,8 @@ def artifacts():
 
 @pytest.fixture
 def page(chromium, request, artifacts):
-    """A page that records uncaught errors in `page.problems` and leaves a screenshot in tests/artifacts."""
-    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(60_000)
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    """A page that leaves a screenshot in tests/artifacts."""
+    page = new_page(chromium)
     yield page
     page.screenshot(path=artifacts / f"{request.node.name}-end.png")
     page.close()

@@ -1,11 +1,13 @@
-"""A small window, a keyboard instead of a mouse, a browser without WebGL: everything can still be used."""
+"""A small window, a keyboard instead of a mouse, a screen reader, a browser without WebGL: all can still be used."""
 
-import os
+import dataclasses
 import re
 import shutil
 
 import pytest
-from test_interdiffusion_lab import ask, cell_of, run_all, wait_done, write_notebook
+from steps import ask, new_page
+
+from lisi_nb.studies import interdiffusion
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FOCUSED = """() => {
@@ -19,16 +21,12 @@ WIDE = """output => [...output.querySelectorAll('.jupyter-widgets')].filter(e =>
 
 
 @pytest.fixture
-def small(chromium, artifacts):
+def small(start_chromium, artifacts):
     """A window of 1280 x 720 in a browser that has no WebGL."""
-    arguments = ["--headless=new", "--disable-3d-apis", "--disable-quic"]
-    arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
-    browser = chromium.browser_type.launch(executable_path="/usr/bin/chromium", args=arguments)
-    page = browser.new_page(viewport={"width": 1280, "height": 720})
-    page.set_default_timeout(60_000)
+    page = new_page(start_chromium("--disable-3d-apis"), 1280, 720)
     yield page
     page.screenshot(path=artifacts / "small-end.png")
-    browser.close()
+    page.close()
 
 
 def reached(page, start, n):
@@ -41,8 +39,8 @@ def reached(page, start, n):
     return found
 
 
-def test_a_small_window_without_a_mouse_and_without_webgl(lab, small, smoke_run, artifacts):
-    folder, url = lab
+def test_a_small_window_without_a_mouse_and_without_webgl(lab, opened, small, smoke_run, artifacts):
+    folder, _ = lab
     shutil.copytree(smoke_run.folder, folder / "seen" / "interdiffusion" / "made")
     cells = [
         "from pathlib import Path\nfrom ase.build import bulk\nfrom lisi_nb.engine.run import Run\n"
@@ -51,12 +49,9 @@ def test_a_small_window_without_a_mouse_and_without_webgl(lab, small, smoke_run,
         "shown = Monitor(Run(Path('seen/interdiffusion/made')), interdiffusion.live)\nshown",
         "still = view(bulk('Si', cubic=True).repeat((2, 2, 3)), 'phase')\ndisplay(still, still)",
     ]
-    write_notebook(folder / "small.ipynb", cells)
     page = small
-    page.goto(url("small.ipynb"))
-    run_all(page)
-    wait_done(page, 90)
-    form, monitor, view = (cell_of(page, words) for words in ("controls = form(", "shown = Monitor(", "still = view("))
+    cell_of = opened(page, "small.ipynb", cells)
+    form, monitor, view = (cell_of(words) for words in ("controls = form(", "shown = Monitor(", "still = view("))
     form.get_by_text("384 atoms, 10000 steps on").wait_for()
     monitor.locator("img").first.wait_for()
     for name, cell in (("form", form), ("monitor", monitor), ("view", view)):
@@ -98,3 +93,70 @@ def test_a_small_window_without_a_mouse_and_without_webgl(lab, small, smoke_run,
     monitor.get_by_text("open in the file browser").press("Enter")
     page.locator(".jp-DirListing-item", has_text=re.compile("traj.0.bin")).wait_for()
     page.screenshot(path=artifacts / "small-folder.png")
+
+
+ROLES = ("button", "checkbox", "combobox", "slider", "spinbutton", "textbox")
+
+
+def controls_of(page, cell):
+    """(role, name) of each control that Chromium tells a screen reader about."""
+    chromium = page.context.new_cdp_session(page)
+    cell.locator(".jp-OutputArea").first.evaluate("area => window.asked = area")
+    area = chromium.send("Runtime.evaluate", {"expression": "window.asked"})["result"]["objectId"]
+    found = []
+    for role in ROLES:
+        nodes = chromium.send("Accessibility.queryAXTree", {"objectId": area, "role": role})["nodes"]
+        found += [(role, node["name"]["value"]) for node in nodes if not node["ignored"]]
+    return found
+
+
+def test_every_control_is_read_out_with_label_and_unit(lab, opened, page, smoke_run):
+    folder, _ = lab
+    shutil.copytree(smoke_run.folder, folder / "heard" / "runs" / "interdiffusion" / "heard-1")
+    cells = [
+        "import os\nfrom ase.build import bulk\nfrom lisi_nb.engine import run as runs\n"
+        "from lisi_nb.studies import interdiffusion\nfrom lisi_nb.widgets import Monitor, form, runs_browser, view\n"
+        "os.environ['LISI_NB_DATA'] = 'heard'",
+        "controls = form(interdiffusion.scaled('lesson'), interdiffusion)\ncontrols",
+        "shown = Monitor(runs.find()[0])\nshown",
+        "moving = view([bulk('Si', cubic=True)] * 3, viewer='ovito')\nmoving",
+        "browser = runs_browser()\nbrowser",
+    ]
+    cell_of = opened(page, "names.ipynb", cells)
+    form = cell_of("controls = form(")
+    form.get_by_text("384 atoms, 10000 steps on").wait_for()
+    heard = []
+    for tab in form.get_by_role("tab").all():
+        tab.click()
+        page.wait_for_timeout(300)
+        heard += controls_of(page, form)
+    for f in dataclasses.fields(interdiffusion.Params):
+        unit = f" ({f.metadata['unit']})" if f.metadata["unit"] else ""
+        name = f.metadata["label"] + unit
+        box = {str: "combobox" if f.metadata["choices"] else "textbox"}.get(type(f.default), "spinbutton")
+        assert heard.count((box, name)) == 1, (box, name)
+        assert heard.count(("slider", name)) == (f.metadata["low"] is not None), name
+        papers = [said for role, said in heard if role == "button" and f"Set {name} to the value of the paper" in said]
+        assert len(papers) == (f.metadata["paper"] is not None), name
+        assert all("paper: " in said and said.split(":")[1].strip() for said in papers)
+    moving, browser = cell_of("moving = view("), cell_of("browser = runs_browser(")
+    for cell, role, name in (
+        (form, "button", "smoke: Set every value to scale smoke."),
+        (form, "button", "Show the LAMMPS input"),
+        (cell_of("shown = Monitor("), "button", "Show folder"),
+        (moving, "slider", "frame"),
+        (moving, "slider", "Slice (Å), from"),
+        (moving, "slider", "Slice (Å), to"),
+        (moving, "combobox", "Axis of the slice"),
+        (moving, "button", "top: Look from the top."),
+        (moving, "button", "Save movie"),
+        (browser, "textbox", "Filter"),
+        (browser, "combobox", "Status"),
+        (browser, "checkbox", "Select interdiffusion/heard-1 for a comparison."),
+        (browser, "button", "Show: Show interdiffusion/heard-1 below."),
+    ):
+        cell.get_by_role(role, name=name, exact=True).wait_for()
+        heard += controls_of(page, cell)
+    nameless = [role for role, name in heard if not name.strip() or name == "null"]
+    assert nameless == []
+    assert page.problems == []

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from test_interdiffusion_lab import ask, cell_of, painted, picture, run_all, wait_done, write_notebook
+from steps import ask, painted, picture, row_of, run_all, wait_done
 
 from lisi_nb import paths
 
@@ -22,17 +22,12 @@ def enter(row, value):
     box.press("Tab")
 
 
-def test_the_form_refuses_beside_the_field_and_shows_its_code(lab, page, artifacts):
-    folder, url = lab
+def test_the_form_refuses_beside_the_field_and_shows_its_code(opened, page, artifacts):
     cells = [
         "from lisi_nb.studies import interdiffusion\nfrom lisi_nb.widgets import form",
         "controls = form(interdiffusion.scaled('lesson'), interdiffusion)\ncontrols",
     ]
-    write_notebook(folder / "form-code.ipynb", cells)
-    page.goto(url("form-code.ipynb"))
-    run_all(page)
-    wait_done(page, 60)
-    form = cell_of(page, "controls = form(")
+    form = opened(page, "form-code.ipynb", cells)("controls = form(")
     form.scroll_into_view_if_needed()
     form.get_by_text("384 atoms, 10000 steps on").wait_for()
     form.screenshot(path=artifacts / "form-lesson.png")
@@ -78,11 +73,6 @@ def elsewhere(folder, *words):
     assert done.returncode == 0, done.stderr
 
 
-def row_of(cell, label):
-    return cell.locator(".widget-hbox").filter(has=cell.page.get_by_role("button", name=re.compile("Follow|Show"))) \
-        .filter(has_text=label).last  # fmt: skip
-
-
 def progress(page, cell, seconds=40):
     """The first two steps that the monitor shows."""
     steps = set()
@@ -93,8 +83,8 @@ def progress(page, cell, seconds=40):
     return steps
 
 
-def test_the_runs_browser_follows_a_run_of_another_process_and_compares_two(lab, page, artifacts):
-    folder, url = lab
+def test_the_runs_browser_follows_a_run_of_another_process_and_compares_two(lab, opened, page, artifacts):
+    folder, _ = lab
     start = ["run", "interdiffusion", "--scale", "smoke", "--device", "cpu"]
     elsewhere(folder, *start, "--label", "cool", "--set", "duration_ps=0.2")
     elsewhere(folder, *start, "--label", "hot", "--set", "temperature_K=1200", "--set", "duration_ps=20", "--detach")
@@ -102,11 +92,7 @@ def test_the_runs_browser_follows_a_run_of_another_process_and_compares_two(lab,
         "from lisi_nb.studies import interdiffusion\nfrom lisi_nb.widgets import runs_browser",
         "browser = runs_browser(interdiffusion)\nbrowser",
     ]
-    write_notebook(folder / "runs.ipynb", cells)
-    page.goto(url("runs.ipynb"))
-    run_all(page)
-    wait_done(page, 60)
-    cell = cell_of(page, "browser = runs_browser(")
+    cell = opened(page, "runs.ipynb", cells)("browser = runs_browser(")
     row_of(cell, "hot").get_by_role("button", name="Follow").click()
     seen = progress(page, cell)
     assert len(seen) == 2, "the progress of the run did not move"
@@ -158,8 +144,7 @@ def changed(page, canvas, before):
     return False
 
 
-def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, page, artifacts):
-    folder, url = lab
+def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, opened, page, artifacts):
     cells = [
         "import numpy as np\nfrom ase.build import bulk\nfrom lisi_nb.widgets import view\n"
         "slab = bulk('Si', cubic=True).repeat((3, 3, 6))\nslab.numbers[slab.positions[:, 2] > 20] = 3\n"
@@ -167,13 +152,10 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, page, artifa
         "still = view(slab, slab.positions[:, 0], 'x (Å)')\nstill",
         "moving = view([slab, grown], 'phase')\nmoving",
     ]
-    write_notebook(folder / "views.ipynb", cells)
-    page.goto(url("views.ipynb"))
-    run_all(page)
-    wait_done(page, 120)
+    cell_of = opened(page, "views.ipynb", cells, 120)
     for name, words, cell in (
-        ("ngl", "nglview, because", cell_of(page, "still = view(")),
-        ("ovito", "OVITO, because frame 1 has another cell", cell_of(page, "moving = view(")),
+        ("ngl", "nglview, because", cell_of("still = view(")),
+        ("ovito", "OVITO, because frame 1 has another cell", cell_of("moving = view(")),
     ):
         cell.get_by_text(words).wait_for()
         canvas = cell.locator("canvas").first
@@ -195,5 +177,5 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, page, artifa
         cell.get_by_role("button", name="Save picture").click()
         cell.get_by_text("Saved").wait_for()
     assert ask(page, "print(moving.look.slab is not None, still.look.slab is not None)") == "True True"
-    assert (folder / "view-2.png").exists()
+    assert (lab[0] / "view-2.png").exists()
     assert page.problems == []
