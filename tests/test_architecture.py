@@ -9,7 +9,7 @@ from lisi_nb.paths import PROJECT
 
 PACKAGE = PROJECT / "lisi_nb"
 FILES = sorted(PACKAGE.rglob("*.py"))
-VIEWERS = {"ipywidgets", "nglview", "IPython"}
+VIEWERS = {"anywidget", "ipywidgets", "nglview", "IPython"}
 OPENERS = {
     "open",
     "read_text",

@@ -9,16 +9,25 @@ from typing import Any
 
 import ipywidgets as w
 
+from lisi_nb.widgets.names import named
+
 _WIDTH = w.Layout(width="110px")
+
+
+def name(f: Field[Any]) -> str:
+    """Label and unit of field `f`, by which screen readers call its controls."""
+    label, unit = f.metadata["label"], f.metadata["unit"]
+    return f"{label} ({unit})" if unit else label
 
 
 def entry(f: Field[Any]) -> Any:
     """The control that takes a value of field `f`."""
+    look = dict(value=f.default, tooltip=name(f), layout=_WIDTH)
     if f.metadata["choices"] is not None:
-        return w.Dropdown(options=f.metadata["choices"], value=f.default, layout=_WIDTH)
+        return w.Dropdown(options=f.metadata["choices"], **look)
     # Unbounded texts: a bad number must reach the check and its words, not be clipped without a word.
     kind = {bool: w.Checkbox, int: w.IntText, float: w.FloatText}.get(type(f.default), w.Text)
-    return kind(value=f.default, layout=_WIDTH, **({"indent": False} if kind is w.Checkbox else {}))
+    return kind(**look, **({"indent": False} if kind is w.Checkbox else {}))
 
 
 def slider(f: Field[Any]) -> Any:
@@ -26,7 +35,7 @@ def slider(f: Field[Any]) -> Any:
     low, high = f.metadata["low"], f.metadata["high"]
     if low is None or isinstance(f.default, bool) or not isinstance(f.default, (int, float)):
         return None
-    look = dict(value=f.default, readout=False, layout=w.Layout(width="150px"))
+    look = dict(value=f.default, readout=False, tooltip=name(f), layout=w.Layout(width="150px"))
     if low > 0 and high / low > 100:
         return w.FloatLogSlider(min=math.log10(low), max=math.log10(high), step=0.01, **look)
     return w.FloatSlider(min=low, max=high, step=(high - low) / 150, **look)
@@ -43,7 +52,8 @@ def preset(f: Field[Any]) -> w.Button | None:
     """A button that sets the paper's value, or ``None`` where the paper gives none."""
     if f.metadata["paper"] is None:
         return None
-    button = w.Button(tooltip=f"Set {f.metadata['label']} to the value of the paper.", layout=w.Layout(width="130px"))
+    tip = f"Set {name(f)} to the value of the paper."
+    button = named(w.Button(tooltip=tip, layout=w.Layout(width="130px")))
     mark(button, f, f.default)
     return button
 

@@ -15,6 +15,7 @@ from lisi_nb.params import Params
 from lisi_nb.widgets import controls
 from lisi_nb.widgets.choice import Choice
 from lisi_nb.widgets.cost import Cost
+from lisi_nb.widgets.names import Names, named
 
 _ERROR = f'<span style="color:{palette.ERROR};line-height:1.3;display:inline-block"><b>✗</b> {{}}</span>'
 _QUIET = '<span style="opacity:.75;line-height:1.3;display:inline-block">{}</span>'
@@ -50,7 +51,8 @@ class Form(w.VBox):
         texts = [text for text, _ in self._texts.values()]
         # Buttons, because the headings of an Accordion cannot be reached by keyboard.
         reveal = w.HBox([_reveal(name, text) for name, text in zip(self._texts, texts, strict=True)])
-        parts = [*self._scale_switch(), self._tabs, self._summary, *([self.cost] if self.cost else []), reveal, *texts]
+        cost = [self.cost] if self.cost else []
+        parts = [*self._scale_switch(), self._tabs, self._summary, *cost, reveal, *texts, Names()]
         super().__init__(parts, layout=w.Layout(max_width="1020px"))
         self._show()
 
@@ -74,9 +76,8 @@ class Form(w.VBox):
         if self.choice.study is None:
             return []
         for scale in self.choice.study.SCALES:
-            button = self.scales[scale] = w.Button(
-                description=scale, tooltip=f"Set every value to scale {scale}.", layout=w.Layout(width="90px")
-            )
+            tip = f"Set every value to scale {scale}."
+            button = self.scales[scale] = named(w.Button(description=scale, tooltip=tip, layout=w.Layout(width="90px")))
             button.on_click(lambda clicked: self._rescale(clicked.description))
         return [w.HBox([w.Label("All values of scale", layout=_LABEL), *self.scales.values(), self._scale_note])]
 

@@ -44,6 +44,7 @@ class NglScene:
     """The canvas; `show`, `turn` and `paint` may be called from any thread: they only send messages."""
 
     name = "nglview"
+    style = ""  # HTML that belongs on the page; nglview's canvas is white by itself
 
     def __init__(self, look: Look) -> None:
         with capture_output():  # importing it would put an empty widget of its own into the notebook

@@ -17,6 +17,15 @@ PIXELS = (900, 300)
 # Direction of view and what is up, for the cameras of `lisi_nb.plots.CAMERAS`.
 CAMERAS = {"side": ((0, -1, 0), (1, 0, 0)), "top": ((0, 0, -1), (0, 1, 0))}
 
+# OVITO always clears its canvas to black. This filter makes black transparent, and nothing else: atoms and the lines
+# of the cell are shaded, and so never quite black. What is behind the canvas is white.
+STYLE = """
+<svg width="0" height="0" style="position:absolute" aria-hidden="true">
+<filter id="lisi-no-black" color-interpolation-filters="sRGB">
+<feColorMatrix values="1 0 0 0 0  0 1 0 0 0  0 0 1 0 0  20 20 20 0 0"/></filter></svg>
+<style>.lisi-ovito { background: white } .lisi-ovito canvas { filter: url(#lisi-no-black) }</style>
+"""
+
 
 class OvitoScene:
     """The canvas. Widget messages arrive in another thread (ipykernel 7), where OVITO would take the kernel down:
@@ -24,6 +33,7 @@ class OvitoScene:
     """
 
     name = "OVITO"
+    style = STYLE
 
     def __init__(self, look: Look, failed: Callable[[Exception], None]) -> None:
         import ovito
@@ -38,6 +48,7 @@ class OvitoScene:
         self._port: Any = Viewport(scene=private.scene_root, type=Viewport.Type.Ortho)  # type: ignore[call-arg]
         self._aim("side")
         self.widget: Any = create_ipywidget(self._port, layout=w.Layout(width="100%", height=HEIGHT))
+        self.widget.add_class("lisi-ovito")
         self.widget.unobserve_all("_camera_params")  # what the mouse does stays in the browser
         self._private = private
 

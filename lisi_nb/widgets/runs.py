@@ -17,6 +17,7 @@ from lisi_nb.units import duration
 from lisi_nb.widgets import catalogue
 from lisi_nb.widgets.catalogue import Row
 from lisi_nb.widgets.monitor import Monitor
+from lisi_nb.widgets.names import Names, named
 from lisi_nb.widgets.reading import Unreadable
 
 PAGE = 20  # rows shown at once
@@ -44,7 +45,7 @@ class RunsBrowser(w.VBox):
             description="Filter",
         )  # fmt: skip
         states = [("any status", ""), *((state, state) for state in catalogue.STATES)]
-        self.state = w.Dropdown(options=states, layout=w.Layout(width="130px"))
+        self.state = w.Dropdown(options=states, tooltip="Status", layout=w.Layout(width="130px"))
         self.refresh = w.Button(description="Refresh", icon="refresh", layout=w.Layout(width="100px"))
         self.compare = w.Button(description="Compare selected", icon="columns", layout=w.Layout(width="160px"))
         self.more = w.Button(description="Show more", layout=w.Layout(width="100px"))
@@ -60,7 +61,7 @@ class RunsBrowser(w.VBox):
         self.compare.on_click(lambda _: self._compare())
         self.more.on_click(lambda _: self._more())
         head = w.HBox([self.text, self.state, self.refresh, self.compare])
-        super().__init__([head, self.table, w.HBox([self.more, self.note]), self.below])
+        super().__init__([head, self.table, w.HBox([self.more, self.note]), self.below, Names()])
         self.load()
 
     def __repr__(self) -> str:
@@ -83,7 +84,7 @@ class RunsBrowser(w.VBox):
         box.tooltip = f"Select {row.run.id} for a comparison."
         box.observe(lambda change: self._select(row.run, change["new"]), "value")
         going = row.state in ("queued", "running")
-        button = w.Button(description="Follow" if going else "Show", layout=w.Layout(flex="0 0 80px"))
+        button = named(w.Button(description="Follow" if going else "Show", layout=w.Layout(flex="0 0 80px")))
         button.tooltip = f"{button.description} {row.run.id} below."
         button.on_click(lambda _: self.follow(row.run))
         return w.HBox([box, w.HTML(_cells(row)), button], layout=w.Layout(align_items="center"))

@@ -7,7 +7,7 @@ a saved notebook: show `lisi_nb.plots.side_view` or ``view(...).picture()`` besi
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from lisi_nb import palette, plots
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import check_choice
 from lisi_nb.widgets.frames import Look, Series, Slab, Trajectory, colouring
+from lisi_nb.widgets.names import Names, named
 from lisi_nb.widgets.ngl_scene import NglScene, why_not
 from lisi_nb.widgets.ovito_scene import OvitoScene
 
@@ -43,13 +44,14 @@ class View(w.VBox):
         what = look.frames.name or f"{len(first)} atoms"
         self.said = f"{self.scene.name}, because {why}: {what}"
         legend = w.HTML(f"{_legend(look)} &nbsp; {html.escape(self.said)}; drag to turn, wheel to zoom")
-        waiting = w.HTML(WAITING, layout=w.Layout(height="0px", overflow="visible", margin="0 0 0 8px"))
+        waiting = w.HTML(WAITING + self.scene.style)
+        waiting.layout = w.Layout(height="0px", overflow="visible", margin="0 0 0 8px")
         self.still = w.Image(format="png", layout=w.Layout(display="none", max_width="100%", align_self="flex-start"))
         self.still.layout.object_fit, self.still.layout.margin = "contain", "0"
         parts = [legend, waiting, self.scene.widget]
         if len(look.frames) > 1:
             parts.append(self._player())
-        super().__init__([*parts, self._tools(first), self.answer, self.still])
+        super().__init__([*parts, self._tools(first), self.answer, self.still, Names()])
 
     def __repr__(self) -> str:
         return self.said
@@ -57,29 +59,34 @@ class View(w.VBox):
     def _player(self) -> w.HBox:
         n = len(self.look.frames)
         play = w.Play(max=n - 1, interval=200)
-        self.slider = w.IntSlider(max=n - 1, description="frame", layout=w.Layout(width="420px"))
+        self.slider = w.IntSlider(max=n - 1, description="frame", tooltip="frame", layout=w.Layout(width="420px"))
         w.jslink((play, "value"), (self.slider, "value"))
         if isinstance(self.scene, NglScene):  # the frames are in the browser: no need to ask the kernel
             w.jslink((self.slider, "value"), (self.scene.widget, "frame"))
         else:
             self.slider.observe(lambda change: self.scene.show(change["new"]), "value")
-        return w.HBox([play, self.slider])
+        save = w.Button(description="Save movie", icon="film", layout=w.Layout(width="130px"))
+        save.tooltip = "Write all frames, or every n-th of many, to an MP4 file beside the notebook (some seconds)."
+        save.on_click(lambda _: self.scene.later(lambda: self._save(".mp4", self.save_movie)))
+        return w.HBox([play, self.slider, save])
 
     def _tools(self, first: Atoms) -> w.HBox:
         buttons = []
         for camera in plots.CAMERAS:
-            button = w.Button(description=camera, tooltip=f"Look from the {camera}.", layout=w.Layout(width="60px"))
+            tip = f"Look from the {camera}."
+            button = named(w.Button(description=camera, tooltip=tip, layout=w.Layout(width="60px")))
             button.on_click(lambda clicked: self.scene.turn(clicked.description))
             buttons.append(button)
         self.axis = w.Dropdown(options=[(f"slice {a}", k) for k, a in enumerate(AXES)], value=1)
-        self.axis.layout.width = "85px"
+        self.axis.layout.width, self.axis.tooltip = "85px", "Axis of the slice"
         self.slice = w.FloatRangeSlider(continuous_update=False, readout_format=".1f", layout=w.Layout(width="300px"))
+        self.slice.tooltip = "Slice (Å)"
         self._span(first)
         self.axis.observe(lambda _: self._span(first), "value")
         self.slice.observe(lambda _: self._cut(), "value")
         save = w.Button(description="Save picture", icon="camera", layout=w.Layout(width="130px"))
         save.tooltip = "Write the frame as it is now to a PNG file beside the notebook."
-        save.on_click(lambda _: self.scene.later(self._save))
+        save.on_click(lambda _: self.scene.later(lambda: self._save(".png", self.save_picture)))
         still = w.ToggleButton(description="Still picture", icon="image", layout=w.Layout(width="130px"))
         still.tooltip = "The frame as it is now, drawn without WebGL."
         still.observe(lambda change: self.scene.later(lambda: self._still(change["new"])), "value")
@@ -116,13 +123,13 @@ class View(w.VBox):
         except Exception as error:  # in a callback it would vanish
             self._failed(error)
 
-    def _save(self) -> None:
+    def _save(self, suffix: str, write: Callable[[Path], Path]) -> None:
         number = 1
-        while (path := Path(f"view-{number}.png")).exists():
+        while (path := Path(f"view-{number}{suffix}")).exists():
             number += 1
+        self.answer.value = "Saving ..."
         try:
-            self.save_picture(path)
-            self.answer.value = f"Saved <code>{html.escape(str(path.resolve()))}</code>; a movie: .save_movie('m.gif')"
+            self.answer.value = f"Saved <code>{html.escape(str(write(path).resolve()))}</code>"
         except Exception as error:  # in a callback it would vanish
             self._failed(error)
 
@@ -143,25 +150,25 @@ class View(w.VBox):
         return path
 
     def save_movie(self, path: Path | str, camera: str = "side", frames_per_s: float = 8.0) -> Path:
-        """Write an animated GIF over all frames, or over every n-th of many.
+        """Write an animated GIF or an MP4, by the ending of `path`, over all frames, or over every n-th of many.
 
         Raises
         ------
         ValueError
-            The name does not end in ``.gif``, the camera is unknown, or there is only one frame.
+            Another ending, an unknown camera, only one frame, or no ffmpeg for an MP4.
         """
-        path, n = _ending(path, ".gif"), len(self.look.frames)
+        path, n = _ending(path, *plots.MOVIES), len(self.look.frames)
         if n < 2:
             raise ValueError("A movie needs at least 2 frames; this view has 1. Use save_picture.")
         chosen = range(0, n, -(-n // MOVIE_FRAMES))
         extent_A = self.look.extent_A(chosen)
-        return plots.write_gif((self.look.picture(k, camera, extent_A) for k in chosen), path, frames_per_s)
+        return plots.write_movie((self.look.picture(k, camera, extent_A) for k in chosen), path, frames_per_s)
 
 
-def _ending(path: Path | str, suffix: str) -> Path:
+def _ending(path: Path | str, *allowed: str) -> Path:
     path = Path(path)
-    if path.suffix.lower() != suffix:
-        raise ValueError(f"{path.name!r} does not end in {suffix}, the only kind that is written. Rename it.")
+    if path.suffix.lower() not in allowed:
+        raise ValueError(f"{path.name!r} does not end in {' or '.join(allowed)}. Rename it: nothing else is written.")
     return path
 
 

@@ -2,9 +2,12 @@
 
 import io
 import shutil
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from ase import Atoms
@@ -265,9 +268,41 @@ def test_pictures_and_movies_are_written(smoke_run, tmp_path):
     assert np.abs(np.asarray(movie.convert("RGB")).astype(int) - first).max() > 50
 
 
+def test_a_movie_as_mp4_shows_the_frames_of_the_pictures(silicon, moved, tmp_path):
+    """Read back by ffmpeg: H.264, as browsers play it, and every frame is the still picture but for rounding."""
+    shown = view([silicon, moved, silicon], "displacement")
+    path = shown.save_movie(tmp_path / "a.mp4", frames_per_s=4.0)
+    reader = imageio_ffmpeg.read_frames(path)
+    found = next(reader)
+    assert (found["codec"], found["pix_fmt"].partition("(")[0], found["fps"]) == ("h264", "yuv420p", 4.0)
+    pictures = [np.frombuffer(frame, np.uint8).reshape(*found["size"][::-1], 3).astype(int) for frame in reader]
+    assert len(pictures) == 3
+    extent_A = shown.look.extent_A(range(3))
+    for k, picture in enumerate(pictures):
+        drawn = Image.open(io.BytesIO(plots.png(shown.look.picture(k, "side", extent_A), dpi=70))).convert("RGB")
+        expected = np.asarray(drawn).astype(int)[: picture.shape[0], : picture.shape[1]]
+        assert np.abs(picture - expected).mean() < 3
+    assert np.abs(pictures[1] - pictures[0]).max() > 50
+
+
+@pytest.mark.parametrize("missing", ["imageio_ffmpeg", "its ffmpeg"])
+def test_without_ffmpeg_an_mp4_is_refused_with_a_way_out(silicon, tmp_path, monkeypatch, missing):
+    if missing == "imageio_ffmpeg":
+        monkeypatch.setitem(sys.modules, missing, None)
+    else:
+        monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", Mock(side_effect=RuntimeError))
+    monkeypatch.chdir(tmp_path)
+    shown = view([silicon, silicon])
+    with pytest.raises(ValueError, match=r"a\.mp4 needs ffmpeg.*save a \.gif"):
+        shown.save_movie("a.mp4")
+    button(shown, "Save movie").click()
+    assert "needs ffmpeg" in shown.answer.value
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_other_kinds_of_files_are_refused(silicon, tmp_path):
-    with pytest.raises(ValueError, match=r"does not end in \.gif"):
-        view([silicon, silicon]).save_movie(tmp_path / "a.mp4")
+    with pytest.raises(ValueError, match=r"'a\.avi' does not end in \.gif or \.mp4"):
+        view([silicon, silicon]).save_movie(tmp_path / "a.avi")
     with pytest.raises(ValueError, match=r"does not end in \.png"):
         view(silicon).save_picture(tmp_path / "a.jpg")
     with pytest.raises(ValueError, match="at least 2 frames"):
@@ -276,28 +311,27 @@ def test_other_kinds_of_files_are_refused(silicon, tmp_path):
         view(silicon).save_picture(tmp_path / "a.png", camera="left")
 
 
-def still_button(shown):
-    """The button that shows what needs no WebGL."""
+def button(shown, words):
     rows = [row for row in shown.children if hasattr(row, "children")]
-    return next(w for row in rows for w in row.children if getattr(w, "description", "") == "Still picture")
+    return next(w for row in rows for w in row.children if getattr(w, "description", "") == words)
 
 
 @pytest.mark.parametrize("viewer", ["nglview", "ovito"])
 def test_a_still_picture_is_one_click_away_where_there_is_no_webgl(silicon, viewer):
     shown = view(silicon, viewer=viewer)
     assert shown.still.layout.display == "none"
-    still_button(shown).value = True
+    button(shown, "Still picture").value = True
     assert Image.open(io.BytesIO(shown.still.value)).size[0] > 200
     assert shown.still.layout.display is None
-    still_button(shown).value = False
+    button(shown, "Still picture").value = False
     assert shown.still.layout.display == "none"
     assert "no WebGL" in shown.children[1].value
 
 
-def test_the_button_saves_a_picture_and_says_where(silicon, tmp_path, monkeypatch):
+def test_the_buttons_save_a_picture_and_a_movie_and_say_where(silicon, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    shown = view(silicon)
-    shown._save()
-    shown._save()
-    assert [file.name for file in sorted(tmp_path.iterdir())] == ["view-1.png", "view-2.png"]
-    assert "view-2.png" in shown.answer.value
+    shown = view([silicon, silicon])
+    for words in ("Save picture", "Save picture", "Save movie"):
+        button(shown, words).click()
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["view-1.mp4", "view-1.png", "view-2.png"]
+    assert "view-1.mp4" in shown.answer.value
