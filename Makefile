@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SCALE ?= lesson
 SEEDS ?= 1
 
-.PHONY: help setup run lab test check benchmark gpu reference potential system clean
+.PHONY: help setup run lab test check benchmark recording gpu reference potential system clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,6 +39,10 @@ check: $(VENV)/.installed-test ## ruff, formatting, types
 
 benchmark: $(VENV)/.installed-test ## speed of MD and analysis beside plain alternatives
 	$(BIN)/pytest tests/benchmarks -o testpaths=tests/benchmarks -s
+
+recording: $(VENV)/.installed-test ## docs/recording.png: a run that outlives kernel and browser, by screenshots
+	$(BIN)/pytest tests/browser/test_recording_lab.py
+	$(BIN)/python tests/browser/contact_sheet.py
 
 gpu: $(VENV)/.installed ## exchange the CPU engine for the CUDA one (NVIDIA GPU)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[gpu]'

@@ -32,6 +32,7 @@ _STYLE: Any = {
 }
 
 
+LEVELS = ("--", ":", "-.")
 # The style is global to matplotlib, and monitors draw in threads of their own.
 _DRAWING = threading.RLock()
 
@@ -67,22 +68,26 @@ def draw(charts: Sequence[Chart], width: float = 4.6, height: float = 3.3, colum
 def _draw(axes: Any, chart: Chart) -> None:
     shades = mpl.colormaps["viridis"]
     shaded = [c for c in chart.curves if c.shade is not None]
+    levels = [c for c in chart.curves if c.style == "level"]
     for curve in chart.curves:
         colour: Any = COLOURS.get(curve.colour, curve.colour or None)
         if curve.shade is not None:
             colour = shades(0.92 * curve.shade)
         label = curve.label if curve not in shaded[1:-1] else None
         if curve.style == "level":
-            axes.plot(curve.x, curve.y, "--", color=COLOURS["paper"], lw=1, label=label)
+            dash = LEVELS[levels.index(curve) % len(LEVELS)]
+            axes.plot(curve.x, curve.y, dash, color=COLOURS["paper"], lw=1, label=label)
         elif curve.style == "dots":
-            axes.plot(curve.x, curve.y, ".", ms=2, alpha=0.6, color=colour, label=label)
+            (many,) = axes.plot(curve.x, curve.y, ".", ms=2, alpha=0.6, color=colour)
+            axes.plot([], [], ".", ms=8, color=many.get_color(), label=label)  # one that is seen in the legend
         elif curve.style == "paper":
             _published(axes, curve)
         elif curve.style == "points":
             axes.errorbar(curve.x, curve.y, curve.error, fmt="o", color=colour, ms=4, capsize=2, label=label)
         else:
-            dash: Any = DASHES[curve.dash % len(DASHES)]
-            (line,) = axes.plot(curve.x, curve.y, color=colour, lw=1.4, ls=dash, label=label)
+            (line,) = axes.plot(
+                curve.x, curve.y, color=colour, lw=1.4, ls=DASHES[curve.dash % len(DASHES)], label=label
+            )
             if curve.error is not None:
                 axes.fill_between(
                     curve.x, curve.y - curve.error, curve.y + curve.error, color=line.get_color(), alpha=0.2, lw=0
@@ -92,7 +97,9 @@ def _draw(axes: Any, chart: Chart) -> None:
     if chart.categories:
         axes.set_xticks(range(len(chart.categories)), chart.categories)
         axes.margins(x=0.15)
-    elif any(c.label for c in chart.curves):
+        return
+    axes.locator_params(axis="x", nbins=6)  # with more, numbers such as -1.875 run into each other
+    if any(c.label for c in chart.curves):
         axes.legend()
 
 
@@ -143,7 +150,8 @@ def side_view(structures: dict[str, Atoms], width: float = 9.0) -> Picture:
         rows = figure.subplots(len(structures), 1, squeeze=False, height_ratios=heights).flat
         for axes, (name, atoms) in zip(rows, structures.items(), strict=True):
             _spheres(axes, atoms, "side", inch_per_A)
-            axes.set(xlim=(low, high))
+            x = atoms.positions[:, 0]
+            axes.set(xlim=(low, high), ylim=(x.min() - 2, x.max() + 2))
             _elements(axes, atoms, name)
     return figure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 A_PER_PS_IN_CM_S = 1.0e4  # 1 A/ps = 1e-8 cm / 1e-12 s
@@ -38,6 +39,15 @@ class Measured:
         """As JSON: ``{"value": ..., "error": ..., "unit": ...}``; a missing number is ``None``."""
         number = {k: (v if math.isfinite(v) else None) for k, v in (("value", self.value), ("error", self.error))}
         return {**number, "unit": self.unit}
+
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def pretty(unit: str) -> str:
+    """`unit` as people write it: Å for ``A``, nm⁻² for ``nm^-2``; files and names keep to plain letters."""
+    raised = re.sub(r"\^(-?\d+)", lambda power: power[1].translate(_SUPERSCRIPTS), unit)
+    return re.sub(r"\bA(?![a-z])", "Å", raised)
 
 
 def duration(seconds: float | None) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -121,3 +122,25 @@ def test_slices_share_one_scale_and_hold_only_what_is_cut():
     assert drawn == [2, 2]
     assert len({axes.get_xlim() for axes in figure.axes}) == 1
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["two Si", "both Li"]
+
+
+def test_levels_differ_in_dash_and_numbers_along_x_do_not_touch():
+    x = np.linspace(-1.8751, -1.6749, 50)
+    levels = [Curve(x[[0, -1]], np.full(2, height), f"level {height}", style="level") for height in (1.0, 2.0)]
+    figure = plots.draw([Chart("parity", "label (eV/atom)", "", (Curve(x, x, "many", style="dots"), *levels))] * 2)
+    first, second, *_ = figure.axes[0].get_lines()[2:]
+    assert first.get_linestyle() != second.get_linestyle()
+    (mark, *_) = figure.axes[0].get_legend().get_lines()
+    assert mark.get_markersize() >= 6
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].get_xticklabels() if text.get_text()]
+    inside = [box for box in boxes if figure.axes[0].bbox.x0 - 20 < box.x0 < figure.axes[0].bbox.x1]
+    assert len(inside) >= 3
+    assert all(left.x1 < right.x0 for left, right in pairwise(inside))
+
+
+def test_no_sphere_of_a_side_view_is_cut_by_its_frame():
+    atoms = Atoms("LiSi", [[0.0, 0.0, 0.0], [9.0, 0.0, 30.0]])
+    axes = plots.side_view({"two": atoms}).axes[0]
+    assert axes.get_ylim()[0] <= -palette.RADII_A["Li"]
+    assert axes.get_ylim()[1] >= 9 + palette.RADII_A["Si"]

@@ -8,7 +8,7 @@ from ase import units as ase_units
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lisi_nb.units import A_PER_PS_IN_CM_S, PER_A2_PS_IN_PER_NM2_NS, U_PER_A3_IN_G_CM3, Measured
+from lisi_nb.units import A_PER_PS_IN_CM_S, PER_A2_PS_IN_PER_NM2_NS, U_PER_A3_IN_G_CM3, Measured, pretty
 
 
 def test_conversions():
@@ -51,3 +51,19 @@ def test_always_prints_and_serialises(value, error, unit):
     data = json.loads(json.dumps(measured.to_dict(), allow_nan=False))
     assert data["value"] == (value if math.isfinite(value) else None)
     assert data["error"] == (error if math.isfinite(error) else None)
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        ("A", "Å"),
+        ("eV/A", "eV/Å"),
+        ("A^3", "Å³"),
+        ("nm^-2 ns^-1", "nm⁻² ns⁻¹"),
+        ("cm^2/s", "cm²/s"),
+        ("K", "K"),
+        ("Ah", "Ah"),
+    ],
+)
+def test_units_are_written_as_people_write_them(unit, words):
+    assert pretty(unit) == words

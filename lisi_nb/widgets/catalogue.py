@@ -11,7 +11,7 @@ from typing import Any
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.run import Run
 from lisi_nb.tables import Table
-from lisi_nb.units import Measured
+from lisi_nb.units import Measured, pretty
 from lisi_nb.widgets import reading
 
 UNREADABLE = "unreadable"
@@ -72,7 +72,7 @@ def differing_inputs(chosen: Sequence[Run]) -> Table:
     every = {name: entry for run in chosen for name, entry in run.manifest["params"].items()}
     for name, entry in every.items():
         values = [str(run.params.get(name, NONE)) for run in chosen]
-        unit = f" ({entry['unit']})" if entry["unit"] else ""
+        unit = f" ({pretty(entry['unit'])})" if entry["unit"] else ""
         shown.append((f"{entry['label']}{unit}", *values))
     shown += [
         ("study", *(run.manifest["study"] for run in chosen)),

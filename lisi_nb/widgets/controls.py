@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from lisi_nb.units import pretty
 from lisi_nb.widgets.names import named
 
 _WIDTH = w.Layout(width="110px")
@@ -16,7 +17,7 @@ _WIDTH = w.Layout(width="110px")
 
 def name(f: Field[Any]) -> str:
     """Label and unit of field `f`, by which screen readers call its controls."""
-    label, unit = f.metadata["label"], f.metadata["unit"]
+    label, unit = f.metadata["label"], pretty(f.metadata["unit"])
     return f"{label} ({unit})" if unit else label
 
 
@@ -63,12 +64,12 @@ def mark(button: w.Button, f: Field[Any], value: Any) -> None:
     paper = f.metadata["paper"]
     text = f"{paper:g}" if isinstance(paper, float) else str(paper)
     tick = "✓ " if value == paper else ""
-    button.description = f"{tick}paper: {text} {f.metadata['unit']}".rstrip()
+    button.description = f"{tick}paper: {text} {pretty(f.metadata['unit'])}".rstrip()
 
 
 def help_line(f: Field[Any]) -> str:
     """One line of help and the range, as HTML."""
-    meta, unit = f.metadata, f" {f.metadata['unit']}".rstrip()
+    meta, unit = f.metadata, f" {pretty(f.metadata['unit'])}".rstrip()
     words = [html.escape(meta["help"])]
     if meta["low"] is not None:
         words.append(f"Range {meta['low']:g} to {meta['high']:g}{unit}.")

@@ -12,6 +12,7 @@ import ipywidgets as w
 
 from lisi_nb import palette
 from lisi_nb.params import Params
+from lisi_nb.units import pretty
 from lisi_nb.widgets import controls
 from lisi_nb.widgets.choice import Choice
 from lisi_nb.widgets.cost import Cost
@@ -94,7 +95,7 @@ class Form(w.VBox):
             preset.on_click(lambda _: self._entered(f.name, f.metadata["paper"]))
         note = self._notes[f.name] = w.HTML(layout=w.Layout(flex="1 1 0%", min_width="200px", margin="2px 0 2px 12px"))
         label = w.Label(f.metadata["label"], layout=_LABEL, tooltip=f.metadata["help"])
-        unit = w.Label(f.metadata["unit"], layout=w.Layout(width="38px"))
+        unit = w.Label(pretty(f.metadata["unit"]), layout=w.Layout(width="38px"))
         beside = slider or w.Box(layout=w.Layout(width="154px"))
         marked = preset or w.Box(layout=w.Layout(width="134px"))
         return w.HBox([label, control, unit, beside, marked, note], layout=w.Layout(align_items="center"))

@@ -12,8 +12,9 @@ from lisi_nb import paths
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NOTEBOOKS = sorted((paths.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-# Outputs and texts that reach over the right edge, or have to be scrolled sideways.
-WIDE = """notebook => [...notebook.querySelectorAll('.jp-Cell, .jp-OutputArea-output, .jp-RenderedMarkdown, pre, img')]
+# Code, outputs and texts that reach over the right edge, or have to be scrolled sideways.
+WIDE = """notebook => [...notebook.querySelectorAll(
+    '.jp-Cell, .cm-scroller, .jp-OutputArea-output, .jp-RenderedMarkdown, pre, img')]
     .filter(e => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right >
         notebook.getBoundingClientRect().right + 1).map(e => e.className + ': ' + e.innerText.slice(0, 60))"""
 
