@@ -57,8 +57,7 @@ class NglScene:
         self.widget.layout = w.Layout(width="100%", height=HEIGHT)
         self.paint()
         self.widget.camera = "orthographic"
-        self.widget.center()
-        self.widget.control.zoom(0.4)
+        self._fill()
 
     def later(self, work: Callable[[], None]) -> None:
         """Do work that OVITO's scene must do in another thread: here at once."""
@@ -71,7 +70,11 @@ class NglScene:
     def turn(self, camera: str) -> None:
         """Look from a camera of `lisi_nb.plots.CAMERAS`."""
         self.widget.control.rotate(TURNS[camera])
-        self.widget.center()
+        self._fill()
+
+    def _fill(self) -> None:
+        self.widget.center()  # leaves room for every direction of view
+        self.widget.control.zoom(0.4)
 
     def paint(self) -> None:
         """Draw the atoms of the slab in their colours."""
@@ -83,7 +86,7 @@ class NglScene:
             if len(chosen):
                 selection = "@" + ",".join(map(str, chosen))
                 self.widget.add_spacefill(selection=selection, color=colour, radius_type="size", radius_size=radius_A)
-        self.widget.add_unitcell(colorValue="grey")
+        self.widget.add_unitcell(color="grey")
 
 
 def groups(look: Look, atoms: Atoms) -> list[tuple[np.ndarray, float, str]]:

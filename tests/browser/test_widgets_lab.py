@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from steps import ask, painted, picture, row_of, run_all, wait_done
 
-from lisi_nb import paths
+from lisi_nb import palette, paths
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -153,9 +153,10 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, opened, page
         "moving = view([slab, grown], 'phase')\nmoving",
     ]
     cell_of = opened(page, "views.ipynb", cells, 120)
-    for name, words, cell in (
-        ("ngl", "nglview, because", cell_of("still = view(")),
-        ("ovito", "OVITO, because frame 1 has another cell", cell_of("moving = view(")),
+    phases = [palette.PHASES[name] for name in ("diamond Si", "edge of diamond Si", "other Li")]
+    for name, words, cell, colours in (
+        ("ngl", "nglview, because", cell_of("still = view("), []),
+        ("ovito", "OVITO, because frame 1 has another cell", cell_of("moving = view("), phases),
     ):
         cell.get_by_text(words).wait_for()
         canvas = cell.locator("canvas").first
@@ -163,6 +164,9 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, opened, page
         page.wait_for_timeout(3000)
         before = picture(canvas)
         assert painted(before) > 0.05, f"{name} has painted nothing"
+        assert before[3, 3] == pytest.approx([1, 1, 1]), f"{name} is not on white"
+        for colour in colours:
+            assert (np.abs(before - palette.rgb(colour)).max(axis=2) < 0.06).sum() > 100, f"{name} shows no {colour}"
         cell.screenshot(path=artifacts / f"view-{name}-side.png")
         cell.get_by_role("button", name="top").click()
         assert changed(page, canvas, before), f"{name} has not turned"
