@@ -72,5 +72,6 @@ def help_line(f: Field[Any]) -> str:
     meta, unit = f.metadata, f" {pretty(f.metadata['unit'])}".rstrip()
     words = [html.escape(meta["help"])]
     if meta["low"] is not None:
-        words.append(f"Range {meta['low']:g} to {meta['high']:g}{unit}.")
+        low, high = (str(end) if isinstance(end, int) else f"{end:g}" for end in (meta["low"], meta["high"]))
+        words.append(f"Range {low} to {high}{unit}.")
     return " ".join(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations, product
 from typing import Any
 
 import ipywidgets as w
@@ -56,6 +57,7 @@ class NglScene:
         self.widget: Any = nglview.NGLWidget(trajectory, default_representation=False)
         self.widget.layout = w.Layout(width="100%", height=HEIGHT)
         self.paint()
+        self.widget._add_shape(edges(turned(frames[0]).cell.lengths()), name="cell")  # NGL's own cell is always orange
         self.widget.camera = "orthographic"
         self._fill()
 
@@ -86,7 +88,13 @@ class NglScene:
             if len(chosen):
                 selection = "@" + ",".join(map(str, chosen))
                 self.widget.add_spacefill(selection=selection, color=colour, radius_type="size", radius_size=radius_A)
-        self.widget.add_unitcell(color="grey")
+
+
+def edges(lengths: np.ndarray) -> list[tuple[str, list[float], list[float], list[float], float]]:
+    """The twelve edges of a rectangular cell as thin grey cylinders of NGL."""
+    corners = [np.array(corner) for corner in product((0, 1), repeat=3)]
+    pairs = [(a, b) for a, b in combinations(corners, 2) if np.abs(a - b).sum() == 1]
+    return [("cylinder", (a * lengths).tolist(), (b * lengths).tolist(), [0.6, 0.6, 0.6], 0.08) for a, b in pairs]
 
 
 def groups(look: Look, atoms: Atoms) -> list[tuple[np.ndarray, float, str]]:

@@ -49,6 +49,13 @@ def test_z_lies_to_the_right_and_the_turn_is_no_mirror(silicon):
     assert after == pytest.approx(before)
 
 
+def test_the_cell_has_its_twelve_edges():
+    drawn = [(np.array(a), np.array(b)) for _, a, b, *_ in ngl_scene.edges(np.array([2.0, 3.0, 5.0]))]
+    lengths = Counter(float(np.linalg.norm(b - a)) for a, b in drawn)
+    assert lengths == {2.0: 4, 3.0: 4, 5.0: 4}
+    assert len({(*a, *b) for a, b in drawn}) == 12
+
+
 def rotated(vector, quaternion):
     x, y, z, w = quaternion
     cross = np.cross([x, y, z], np.cross([x, y, z], vector) + w * np.asarray(vector))
