@@ -180,6 +180,9 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, opened, page
         cell.screenshot(path=artifacts / f"view-{name}-slice.png")
         cell.get_by_role("button", name="Save picture").click()
         cell.get_by_text("Saved").wait_for()
+    cell_of("moving = view(").get_by_role("button", name="Save movie").click()
+    cell_of("moving = view(").get_by_text("view-1.mp4").wait_for()
+    assert (lab[0] / "view-1.mp4").stat().st_size > 1000
     assert ask(page, "print(moving.look.slab is not None, still.look.slab is not None)") == "True True"
     assert (lab[0] / "view-2.png").exists()
     assert page.problems == []

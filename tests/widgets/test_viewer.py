@@ -1,8 +1,10 @@
 """One call views a structure, a series or a run; what a viewer would draw wrongly is refused."""
 
+import asyncio
 import io
 import shutil
 import sys
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
@@ -321,6 +323,40 @@ def test_other_kinds_of_files_are_refused(silicon, tmp_path):
 def button(shown, words):
     rows = [row for row in shown.children if hasattr(row, "children")]
     return next(w for row in rows for w in row.children if getattr(w, "description", "") == words)
+
+
+def test_ovito_is_touched_in_the_main_thread_alone(silicon, tmp_path, monkeypatch):
+    """JupyterLab delivers clicks in another thread, in which OVITO would take the kernel down."""
+    monkeypatch.chdir(tmp_path)
+    touched = []
+
+    def remember(original, name):
+        def touch(*arguments):
+            touched.append((name, threading.current_thread() is threading.main_thread()))
+            return original(*arguments)
+
+        return touch
+
+    async def click_everything():
+        shown = view([silicon, silicon], "phase", viewer="ovito")
+        for owner, name in ((shown.scene, "_data"), (shown.scene, "_aim"), (shown.scene.widget, "refresh")):
+            monkeypatch.setattr(owner, name, remember(getattr(owner, name), name))
+
+        def clicks():
+            shown.slider.value = 1
+            shown.slice.value = (1.0, 4.0)
+            button(shown, "Still picture").value = True
+            for words in ("top", "Save picture", "Save movie"):
+                button(shown, words).click()
+
+        await asyncio.to_thread(clicks)
+        await asyncio.sleep(0.1)
+        return shown
+
+    shown = asyncio.run(click_everything())
+    assert {name for name, _ in touched} == {"_data", "_aim", "refresh"}
+    assert all(main for _, main in touched)
+    assert "view-1.mp4" in shown.answer.value
 
 
 @pytest.mark.parametrize("viewer", ["nglview", "ovito"])
