@@ -20,6 +20,7 @@ from lisi_nb.engine import launch
 from lisi_nb.engine.run import ENDED, Run
 from lisi_nb.units import duration
 from lisi_nb.widgets.folder import folder_html
+from lisi_nb.widgets.names import Names
 from lisi_nb.widgets.reading import Physics, Progress, Unreadable
 from lisi_nb.widgets.threads import in_thread
 from lisi_nb.widgets.watch import Live, watch
@@ -78,7 +79,7 @@ class Buttons(w.VBox):
         self.stop.on_click(self._stop)
         self.resume.on_click(self._resume)
         self.folder.observe(lambda change: self._folder(change["new"]), "value")
-        super().__init__([w.HBox([self.stop, self.resume, self.folder]), self.answer])
+        super().__init__([w.HBox([self.stop, self.resume, self.folder]), self.answer, Names()])
         self.show("queued")
 
     def show(self, state: str) -> None:

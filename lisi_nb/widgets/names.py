@@ -1,4 +1,4 @@
-"""Names for screen readers where ipywidgets gives none: sliders, and buttons that share their words with others."""
+"""Names for screen readers where ipywidgets gives none, an empty one, or one that other controls have too."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ import ipywidgets as w
 NAMED = "lisi-named"  # class of a button whose tooltip belongs to its name
 
 _SCRIPT = """
+const PICTURES = { 'fa-play': 'Play', 'fa-pause': 'Pause', 'fa-stop': 'Stop', 'fa-retweet': 'Repeat',
+  'jupyter-ovito-toolbtn': 'Show all atoms' };
+
 function name(root) {
-  for (const slider of root.querySelectorAll('.widget-slider')) {
-    const label = slider.querySelector('label');
-    const words = label.title || label.textContent;
-    const handles = [...slider.querySelectorAll('.noUi-handle')];
+  for (const label of root.querySelectorAll('.jupyter-widgets > label')) {
+    const box = label.parentElement;
+    const boxes = [...box.querySelectorAll('input, select, .widget-readout')];
+    const handles = [...box.querySelectorAll('.noUi-handle')];
+    const words = [label, ...boxes].map(e => e.title).find(t => t && t !== 'null') || label.textContent;
+    if (!words) continue;
+    box.querySelector('.widget-readout')?.setAttribute('role', 'textbox');
+    boxes.forEach(control => control.setAttribute('aria-label', words));
     handles.forEach((handle, k) =>
       handle.setAttribute('aria-label', words + (handles.length > 1 ? [', from', ', to'][k] : '')));
-    const readout = slider.querySelector('.widget-readout');
-    readout?.setAttribute('role', 'textbox');
-    readout?.setAttribute('aria-label', words);
   }
-  for (const button of root.querySelectorAll('button.lisi-named'))
-    button.setAttribute('aria-label', `${button.textContent}: ${button.title}`);
+  for (const button of root.querySelectorAll('button')) {
+    const picture = Object.keys(PICTURES).find(c => button.matches('.' + c) || button.querySelector('.' + c));
+    const words = button.textContent.trim() || PICTURES[picture];
+    button.setAttribute('aria-label', button.matches('.lisi-named') ? `${words}: ${button.title}` : words);
+  }
 }
 
 export default {
@@ -32,7 +39,7 @@ export default {
       if (!el.isConnected) return setTimeout(start, 100);
       name(el.parentElement);
       watcher.observe(el.parentElement,
-        { subtree: true, childList: true, characterData: true, attributeFilter: ['title'] });
+        { subtree: true, childList: true, characterData: true, attributeFilter: ['title', 'class'] });
     }
     start();
     return () => watcher.disconnect();
@@ -42,7 +49,7 @@ export default {
 
 
 class Names(anywidget.AnyWidget):
-    """Invisible; names the sliders and the `NAMED` buttons of the box that it is a child of, and keeps them named."""
+    """Invisible; names boxes and sliders (by their tooltip) and buttons of the widget that it is a child of."""
 
     _esm = _SCRIPT
 

@@ -23,7 +23,11 @@ STYLE = """
 <svg width="0" height="0" style="position:absolute" aria-hidden="true">
 <filter id="lisi-no-black" color-interpolation-filters="sRGB">
 <feColorMatrix values="1 0 0 0 0  0 1 0 0 0  0 0 1 0 0  20 20 20 0 0"/></filter></svg>
-<style>.lisi-ovito { background: white } .lisi-ovito canvas { filter: url(#lisi-no-black) }</style>
+<style>
+.lisi-ovito { background: white }
+.lisi-ovito canvas { filter: url(#lisi-no-black) }
+.lisi-ovito .jupyter-ovito-toolbtn { filter: invert(0.8) }
+</style>
 """
 
 

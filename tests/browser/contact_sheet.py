@@ -7,12 +7,13 @@ from PIL import Image, ImageDraw, ImageFont
 PROJECT = Path(__file__).parents[2]
 SHOTS = PROJECT / "tests" / "artifacts"
 SHEET = PROJECT / "docs" / "recording.png"
-COLUMNS, WIDTH, CAPTION = 2, 620, 26
+NOTEBOOK = (286, 28, 1248, 700)  # without JupyterLab's side bars
+COLUMNS, WIDTH, CAPTION = 2, 600, 26
 
 
 def sheet(shots):
     """Screenshots with their names as captions, in rows of `COLUMNS`."""
-    pictures = {shot.stem.partition("-")[2].replace("-", " "): Image.open(shot).convert("RGB") for shot in shots}
+    pictures = {shot.stem.partition("-")[2].replace("-", " "): Image.open(shot).crop(NOTEBOOK) for shot in shots}
     first = next(iter(pictures.values()))
     height = round(first.height * WIDTH / first.width)
     rows = -(-len(pictures) // COLUMNS)
@@ -21,7 +22,7 @@ def sheet(shots):
     for k, (name, picture) in enumerate(pictures.items()):
         left, top = k % COLUMNS * (WIDTH + 8), k // COLUMNS * (height + CAPTION)
         draw.text((left + 2, top + 4), name, fill="black", font=ImageFont.load_default(15))
-        whole.paste(picture.resize((WIDTH, height), Image.Resampling.LANCZOS), (left, top + CAPTION))
+        whole.paste(picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS), (left, top + CAPTION))
     return whole.quantize(48)
 
 
