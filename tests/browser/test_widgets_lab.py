@@ -168,7 +168,7 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, opened, page
         for colour in colours:
             assert (np.abs(before - palette.rgb(colour)).max(axis=2) < 0.06).sum() > 100, f"{name} shows no {colour}"
         cell.screenshot(path=artifacts / f"view-{name}-side.png")
-        cell.get_by_role("button", name="top").click()
+        cell.get_by_role("button", name="top: Look from the top.").click()
         assert changed(page, canvas, before), f"{name} has not turned"
         cell.screenshot(path=artifacts / f"view-{name}-top.png")
         before = picture(canvas)
