@@ -49,7 +49,7 @@ def follow(page):
     row_of(cell, LABEL).get_by_role("button", name="Follow").click()
     cell.get_by_text(re.compile(r"step [1-9]\d* of \d+")).wait_for()
     cell.locator("img").first.wait_for()
-    cell.locator("img").first.scroll_into_view_if_needed()
+    cell.locator(".jp-OutputArea").first.evaluate("area => area.scrollIntoView()")
     return cell
 
 
