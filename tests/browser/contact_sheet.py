@@ -11,22 +11,23 @@ NOTEBOOK = (286, 28, 1248, 700)  # without JupyterLab's side bars
 COLUMNS, WIDTH, CAPTION = 2, 600, 26
 
 
-def sheet(shots):
-    """Screenshots with their names as captions, in rows of `COLUMNS`."""
-    pictures = {shot.stem.partition("-")[2].replace("-", " "): Image.open(shot).crop(NOTEBOOK) for shot in shots}
-    first = next(iter(pictures.values()))
-    height = round(first.height * WIDTH / first.width)
-    rows = -(-len(pictures) // COLUMNS)
-    whole = Image.new("RGB", (COLUMNS * (WIDTH + 8) - 8, rows * (height + CAPTION)), "white")
+def write_sheet(folder: Path, path: Path) -> Path:
+    """The recording's screenshots in `folder`, with their names as captions, in rows of `COLUMNS`."""
+    shots = sorted(folder.glob("recording-*.png"))
+    height = WIDTH * (NOTEBOOK[3] - NOTEBOOK[1]) // (NOTEBOOK[2] - NOTEBOOK[0])
+    size = (COLUMNS * (WIDTH + 8) - 8, -(-len(shots) // COLUMNS) * (height + CAPTION))
+    whole = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(whole)
-    for k, (name, picture) in enumerate(pictures.items()):
+    for k, shot in enumerate(shots):
         left, top = k % COLUMNS * (WIDTH + 8), k // COLUMNS * (height + CAPTION)
-        draw.text((left + 2, top + 4), name, fill="black", font=ImageFont.load_default(15))
-        whole.paste(picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS), (left, top + CAPTION))
-    return whole.quantize(48)
+        caption = shot.stem.partition("-")[2].replace("-", " ")
+        draw.text((left + 2, top + 4), caption, fill="black", font=ImageFont.load_default(15))
+        picture = Image.open(shot).convert("RGB").crop(NOTEBOOK)
+        whole.paste(picture.resize((WIDTH, height), Image.Resampling.LANCZOS), (left, top + CAPTION))
+    path.parent.mkdir(exist_ok=True)
+    whole.quantize(48).save(path, optimize=True)
+    return path
 
 
 if __name__ == "__main__":
-    SHEET.parent.mkdir(exist_ok=True)
-    sheet(sorted(SHOTS.glob("recording-*.png"))).save(SHEET, optimize=True)
-    print(f"{SHEET.relative_to(PROJECT)}: {SHEET.stat().st_size / 1000:.0f} kB")
+    print(f"{write_sheet(SHOTS, SHEET)}: {SHEET.stat().st_size / 1000:.0f} kB")

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+from contact_sheet import write_sheet
 from steps import ask, new_page, row_of, run_cell, write_notebook
 
 from lisi_nb.engine import parse
@@ -53,8 +54,10 @@ def follow(page):
     return cell
 
 
-def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, artifacts):
+def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, artifacts, tmp_path):
     folder, url = lab
+    for old in artifacts.glob("recording-*.png"):
+        old.unlink()
     per_s = smoke_run.manifest["timestep_fs"] / 1000 * smoke_run.status()["steps_per_s"]
     duration_ps = float(np.clip(round(WATCHED_S * per_s), 4, 400))
     write_notebook(folder / NAME, [cell.format(duration_ps=duration_ps) for cell in CELLS])
@@ -130,3 +133,4 @@ def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, 
     assert (thermo[0], thermo[-1]) == (0, status["target"])
     assert parse.count_frames(run.trajectories[1]) > 1
     assert page.problems == []
+    assert write_sheet(artifacts, tmp_path / "sheet.png").stat().st_size < 300_000
