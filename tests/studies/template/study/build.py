@@ -30,6 +30,6 @@ def plan(params: Params, history: tuple[Segment, ...]) -> Segment | None:
     """One segment at 1 bar, then ``None``."""
     if history:
         return None
-    kelvin = params.temperature_K
-    stage = Stage(round(500 * params.duration_ps), kelvin, kelvin, pressure_bar=1.0, relax="iso")
-    return Segment((stage,), timestep_fs=2.0, seed=params.seed, dump_every=25, thermo_every=5, restart_every=1000)
+    n_steps, kelvin = round(1000 * params.duration_ps / params.timestep_fs), params.temperature_K
+    stage = Stage(n_steps, kelvin, kelvin, pressure_bar=1.0, relax="iso")
+    return Segment((stage,), params.timestep_fs, params.seed, dump_every=25, thermo_every=5, restart_every=1000)
