@@ -3,6 +3,7 @@
 import csv
 import io
 from itertools import pairwise
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from PIL import Image
 
 from lisi_nb import palette, plots
 from lisi_nb.charts import Chart, Curve, overlay, with_published
+from lisi_nb.studies import interdiffusion
+from lisi_nb.studies.interdiffusion import charts
 
 
 def chart() -> Chart:
@@ -144,3 +147,14 @@ def test_no_sphere_of_a_side_view_is_cut_by_its_frame():
     axes = plots.side_view({"two": atoms}).axes[0]
     assert axes.get_ylim()[0] <= -palette.RADII_A["Li"]
     assert axes.get_ylim()[1] >= 9 + palette.RADII_A["Si"]
+
+
+def test_curves_of_a_study_differ_in_dash_too():
+    """Nothing relies on colour alone."""
+    run = np.arange(5.0)
+    series = Mock(time_ps=run, left_A=-run, right_A=run, boundary_A=0.0, centres_A=run)
+    series.si_per_A3 = series.li_per_A3 = np.ones((5, 5))
+    results = {name: Mock(series=(series,)) for name in interdiffusion.INTERFACES}
+    overlays = charts.fronts_overlay(results)
+    for drawn in (charts.fronts_chart(series), charts.density_chart(series), *overlays):
+        assert len({curve.dash for curve in drawn.curves}) == len(drawn.curves) >= 2

@@ -27,7 +27,7 @@ def profile_chart(series: Series, n_lines: int = 12) -> Chart:
 def fronts_chart(series: Series) -> Chart:
     """How far both fronts have moved from the first boundary."""
     left = Curve(series.time_ps, series.boundary_A - series.left_A, "left front, into Si", colour="Si")
-    right = Curve(series.time_ps, series.right_A - series.boundary_A, "right front, into Li", colour="Li")
+    right = Curve(series.time_ps, series.right_A - series.boundary_A, "right front, into Li", colour="Li", dash=1)
     return Chart("Front displacements", "time (ps)", "displacement (Å)", (left, right))
 
 
@@ -35,7 +35,8 @@ def density_chart(series: Series) -> Chart:
     """Number densities along z in the last windows (Fig. 3 of the paper)."""
     last = max(1, round(0.04 * len(series.time_ps)))
     si = Curve(series.centres_A, 1000 * profiles.smooth(series.si_per_A3[-last:].mean(axis=0), 3), "Si", colour="Si")
-    li = Curve(series.centres_A, 1000 * profiles.smooth(series.li_per_A3[-last:].mean(axis=0), 3), "Li", colour="Li")
+    dense_li = 1000 * profiles.smooth(series.li_per_A3[-last:].mean(axis=0), 3)
+    li = Curve(series.centres_A, dense_li, "Li", colour="Li", dash=1)
     return Chart("Number densities at the end", "z (Å)", "density (nm⁻³)", (si, li))
 
 
@@ -73,7 +74,7 @@ def fronts_overlay(results: Mapping[str, Result]) -> tuple[Chart, Chart]:
     """Left and right front displacements of several interfaces, mean over seeds with its standard error."""
     left: list[Curve] = []
     right: list[Curve] = []
-    for name, result in results.items():
+    for k, (name, result) in enumerate(results.items()):
         n = min(len(s.time_ps) for s in result.series)
         time_ps = result.series[0].time_ps[:n]
         for curves, moved in (
@@ -81,7 +82,7 @@ def fronts_overlay(results: Mapping[str, Result]) -> tuple[Chart, Chart]:
             (right, [s.right_A[:n] - s.boundary_A for s in result.series]),
         ):
             error = np.std(moved, axis=0, ddof=1) / np.sqrt(len(moved)) if len(moved) > 1 else None
-            curves.append(Curve(time_ps, np.mean(moved, axis=0), name, error))
+            curves.append(Curve(time_ps, np.mean(moved, axis=0), name, error, dash=k))
     y_label = "displacement (Å)"
     return (
         Chart("Left front, into silicon", "time (ps)", y_label, tuple(left)),
