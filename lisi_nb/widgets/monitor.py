@@ -118,10 +118,13 @@ class Monitor(w.VBox):
         Started by `lisi_nb.engine.launch`, here or elsewhere; one that has ended is shown as it is.
     live : callable, optional
         The study's ``live(run)`` charts.
+    changed : callable, optional
+        Called when the run goes from one state to another, in the thread that follows it.
     """
 
-    def __init__(self, run: Run, live: Live | None = None) -> None:
+    def __init__(self, run: Run, live: Live | None = None, changed: Callable[[], object] = lambda: None) -> None:
         self.run, self._live, self._leave = run, live, Event()
+        self._changed, self._state = changed, ""
         self.text, self.picture = w.HTML("starting ..."), w.Image(format="png", layout=w.Layout(display="none"))
         self.picture.layout.max_width, self.picture.layout.align_self = "100%", "flex-start"
         self.picture.layout.object_fit, self.picture.layout.margin = "contain", "0"
@@ -153,6 +156,10 @@ class Monitor(w.VBox):
     def _show(self, now: Progress, physics: Physics | None, png: bytes | None) -> None:
         self.text.value = bar(self.run, now, physics)
         self.buttons.show(now.state)
+        if now.state != self._state:
+            before, self._state = self._state, now.state
+            if before:
+                self._changed()
         if png:
             self.picture.value, self.picture.layout.display = png, None
 

@@ -34,15 +34,17 @@ function name(root) {
 
 export default {
   render({ el }) {
-    const watcher = new MutationObserver(() => name(el.parentElement));
+    let watcher;
     function start() {  // the neighbours are there once this is on the page
       if (!el.isConnected) return setTimeout(start, 100);
-      name(el.parentElement);
-      watcher.observe(el.parentElement,
+      const root = el.parentElement;
+      name(root);
+      watcher = new MutationObserver(() => name(root));
+      watcher.observe(root,
         { subtree: true, childList: true, characterData: true, attributeFilter: ['title', 'class'] });
     }
     start();
-    return () => watcher.disconnect();
+    return () => watcher?.disconnect();
   },
 };
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Sequence
+from threading import Lock
 from types import ModuleType
 
 import ipywidgets as w
@@ -23,7 +24,7 @@ from lisi_nb.widgets.reading import Unreadable
 PAGE = 20  # rows shown at once
 _COLUMNS = ("study", "label", "status", "progress", "ns/day", "time left", "device", "potential")
 _GRID = (
-    '<div style="display:grid;grid-template-columns:105px 140px 80px 90px 55px 65px 100px 60px;gap:6px;'
+    '<div style="display:grid;grid-template-columns:100px 130px 74px 80px 54px 68px 98px 72px;gap:6px;'
     'line-height:28px;white-space:nowrap">{}</div>'
 )
 _BOX = w.Layout(flex="0 0 28px", width="28px", margin="0")
@@ -54,7 +55,7 @@ class RunsBrowser(w.VBox):
         self.note, self.table, self.below = w.HTML(), w.VBox(), w.VBox()
         self.selected: dict[str, Run] = {}
         self.shown: list[Row] = []
-        self._limit = PAGE
+        self._limit, self._loading = PAGE, Lock()
         self.text.observe(lambda _: self.load(), "value")
         self.state.observe(lambda _: self.load(), "value")
         self.refresh.on_click(lambda _: self.load())
@@ -69,6 +70,10 @@ class RunsBrowser(w.VBox):
 
     def load(self) -> None:
         """Read all runs again; what was selected stays selected."""
+        with self._loading:
+            self._load()
+
+    def _load(self) -> None:
         found = catalogue.rows(self.study.NAME if self.study else None, self.text.value, self.state.value)
         self.shown = found[: self._limit]
         old = self.table.children
@@ -84,7 +89,7 @@ class RunsBrowser(w.VBox):
         box.tooltip = f"Select {row.run.id} for a comparison."
         box.observe(lambda change: self._select(row.run, change["new"]), "value")
         going = row.state in ("queued", "running")
-        button = named(w.Button(description="Follow" if going else "Show", layout=w.Layout(flex="0 0 80px")))
+        button = named(w.Button(description="Follow" if going else "Show", layout=w.Layout(flex="0 0 70px")))
         button.tooltip = f"{button.description} {row.run.id} below."
         button.on_click(lambda _: self.follow(row.run))
         return w.HBox([box, w.HTML(_cells(row)), button], layout=w.Layout(align_items="center"))
@@ -102,7 +107,7 @@ class RunsBrowser(w.VBox):
     def follow(self, run: Run) -> None:
         """Show the monitor of a run below the table, wherever it was started."""
         mine = self.study is not None and run.folder.parent.name == self.study.NAME
-        self._show(Monitor(run, self.study.live if mine and self.study else None))
+        self._show(Monitor(run, self.study.live if mine and self.study else None, self.load))
 
     def _compare(self) -> None:
         if len(self.selected) < 2:

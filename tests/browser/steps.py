@@ -11,6 +11,9 @@ from playwright.sync_api import TimeoutError
 
 FINISHED_S = 900
 ERROR, STDERR = (f"[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr"))
+# Whether an element reaches over the right edge of its output, or has to be scrolled sideways.
+WIDE = """output => [...output.querySelectorAll('.jupyter-widgets')].filter(e => e.getBoundingClientRect().right >
+    output.getBoundingClientRect().right + 1 || e.scrollWidth > e.clientWidth + 1).map(e => e.className)"""
 
 
 def new_page(browser, width=1400, height=1000):

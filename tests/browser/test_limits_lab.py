@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from steps import ask, new_page
+from steps import WIDE, ask, new_page
 
 from lisi_nb.studies import interdiffusion
 from lisi_nb.units import pretty
@@ -16,9 +16,6 @@ FOCUSED = """() => {
     const words = e.getAttribute('aria-label') || e.title || e.innerText || e.type || '';
     return (e.classList.contains('noUi-handle') ? 'slider' : e.tagName.toLowerCase()) + ' ' + words.trim();
 }"""
-# Whether an element reaches over the right edge of its output, or has to be scrolled sideways.
-WIDE = """output => [...output.querySelectorAll('.jupyter-widgets')].filter(e => e.getBoundingClientRect().right >
-    output.getBoundingClientRect().right + 1 || e.scrollWidth > e.clientWidth + 1).map(e => e.className)"""
 
 
 @pytest.fixture

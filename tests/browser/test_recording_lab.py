@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 import pytest
 from contact_sheet import write_sheet
-from steps import ask, new_page, row_of, run_cell, write_notebook
+from steps import WIDE, ask, new_page, row_of, run_cell, write_notebook
 
 from lisi_nb.engine import parse
 from lisi_nb.engine import run as runs
@@ -132,5 +132,7 @@ def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, 
     assert set(np.diff(thermo)) == {segment.thermo_every}
     assert (thermo[0], thermo[-1]) == (0, status["target"])
     assert parse.count_frames(run.trajectories[1]) > 1
+    row_of(cell, LABEL).get_by_text("finished").wait_for()
+    assert cell.locator(".jp-OutputArea-output").first.evaluate(WIDE) == []
     assert page.problems == []
     assert write_sheet(artifacts, tmp_path / "sheet.png").stat().st_size < 300_000

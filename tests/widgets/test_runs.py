@@ -4,7 +4,9 @@ import csv
 import json
 import math
 import shutil
+import time
 
+import psutil
 import pytest
 
 from lisi_nb import paths
@@ -49,6 +51,29 @@ def tick(browser, run):
     for line, row in zip(lines(browser), browser.shown, strict=True):
         if row.run == run:
             line.children[0].value = True
+
+
+def test_the_list_says_the_new_state_of_the_run_that_is_followed(three):
+    """Without a click on Refresh: else the list says running above a monitor that says finished."""
+    _, hot, _ = three
+    process = psutil.Process()
+    hot.update(state="running", pid=process.pid, process_start=process.create_time())
+    browser = runs_browser(interdiffusion)
+    button(browser, hot).click()
+    monitor = browser.below.children[0]
+    wait_until(lambda: "step 150" in monitor.text.value)
+    assert {row.run: row.state for row in browser.shown}[hot] == "running"
+    hot.update(state="finished", step=300)
+    wait_until(lambda: {row.run: row.state for row in browser.shown}[hot] == "finished")
+    monitor.thread.join(20)
+    assert not monitor.thread.is_alive()
+
+
+def wait_until(true, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_every_run_is_listed_also_one_that_cannot_be_read(three):
