@@ -11,7 +11,8 @@ from lisi_nb.engine import estimate
 from lisi_nb.paths import PROJECT
 
 STUDIES = sorted(p.parent for p in (PROJECT / "lisi_nb" / "studies").glob("*/__init__.py"))
-STEPS = re.findall(r"^\d\. (.*(?:\n   .*)*)", (PROJECT / "CONTRIBUTING.md").read_text(), re.M)
+SECTION = re.search(r"^## Add a study in 7 steps$(.*?)^## ", (PROJECT / "CONTRIBUTING.md").read_text(), re.M | re.S)[1]
+STEPS = re.findall(r"^\d\. (.*(?:\n   .*)*)", SECTION, re.M)
 
 
 def imported(study: Path):
@@ -30,7 +31,7 @@ def test_there_are_seven_steps_and_a_study():
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
 def test_the_files_of_the_steps_exist(study: Path):
     named = [name for step in STEPS for name in re.findall(r"`([\w/<>]+\.py)`", step)]
-    assert len(named) == 7
+    assert len(named) >= len(STEPS), "nearly every step names its file"
     for name in named:
         folder = PROJECT if "/" in name else study
         assert (folder / name.replace("<word>", study.name)).exists(), f"{name} of {study.name} is missing"

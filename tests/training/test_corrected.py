@@ -155,7 +155,7 @@ def test_a_killed_training_ends_at_its_last_step_with_one_learning_curve(tmp_pat
     """Killed after its first checkpoint: it goes on from there, and no step is missing or there twice."""
     code = (
         "import json, sys; from pathlib import Path; from lisi_nb.training.train import *;"
-        "where, data = json.loads(sys.argv[1]); train_member(Path(where), Data(*data), 400, 1, 1)"
+        "where, data = json.loads(sys.argv[1]); train_member(Path(where), Data(*data), 220, 1, 1)"
     )
     given = json.dumps([str(tmp_path / "member"), [data.train, data.test]])
     process = subprocess.Popen([sys.executable, "-c", code, given], start_new_session=True)
@@ -168,12 +168,12 @@ def test_a_killed_training_ends_at_its_last_step_with_one_learning_curve(tmp_pat
     process.wait()
     curve = tmp_path / "member" / "lcurve.out"
     before = learning_curve(curve)
-    assert 100 <= before.step[-1] < 400
-    frozen = train.train_member(tmp_path / "member", data, 400, 1, 1)
+    assert 100 <= before.step[-1] < 220
+    frozen = train.train_member(tmp_path / "member", data, 220, 1, 1)
     assert frozen.exists()
     found = learning_curve(curve)
     assert found.step[0] == before.step[0]
-    assert found.step[-1] == 400
+    assert found.step[-1] == 220
     assert set(np.diff(found.step)) <= {9.0, 10.0}
     assert found.force_held_out_eV_A[0] == before.force_held_out_eV_A[0], "the first run's part is still there"
     assert found.learning_rate[-1] < 0.1 * found.learning_rate[0]
@@ -181,14 +181,14 @@ def test_a_killed_training_ends_at_its_last_step_with_one_learning_curve(tmp_pat
 
 @pytest.mark.slow
 def test_the_second_stage_begins_as_the_first_ended_and_is_done_again_only_for_other_frames(tmp_path, data):
-    first = train.train_member(tmp_path / "one", data, 300, 1, 1)
+    first = train.train_member(tmp_path / "one", data, 150, 1, 1)
     arguments = (tmp_path / "two", data, 20, 1, 1, train.SMALL, train.CORRECTION, tmp_path / "one")
     second = train.train_member(*arguments)
     one, two = (learning_curve(tmp_path / name / "lcurve.out") for name in ("one", "two"))
     assert two.force_training_eV_A[0] < 0.5 * one.force_training_eV_A[0]
     stamp = second.stat().st_mtime_ns
     assert train.train_member(*arguments).stat().st_mtime_ns == stamp
-    assert train.train_member(tmp_path / "one", data, 300, 1, 1) == first
+    assert train.train_member(tmp_path / "one", data, 150, 1, 1) == first
     more = [teachers(1.0, s, "melt/x=1") for s in range(20, 23)]
     dataset.write_deepmd(more, tmp_path / "a")
     assert train.train_member(*arguments).stat().st_mtime_ns != stamp
