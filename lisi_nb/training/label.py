@@ -52,7 +52,11 @@ def read_frames(path: Path, mend: bool = True) -> list[Atoms]:
     complete = "".join(lines[:whole])
     if mend and complete != text:
         path.write_text(complete)
-    return list(read(io.StringIO(complete), index=":", format="extxyz")) if complete else []
+    frames = list(read(io.StringIO(complete), index=":", format="extxyz")) if complete else []
+    for atoms in frames:
+        if "frame_id" in atoms.info:  # a hash such as 2e7990435314 was read as a number
+            atoms.info["frame_id"] = frame_id(atoms)
+    return frames
 
 
 def evaluate(atoms: Atoms, calculator: Any) -> dict[str, Any]:

@@ -49,6 +49,7 @@ LABELS = paths.DATA / "training" / NAME
 
 AB_INITIO, AB_INITIO_ROUND = "gpaw", 5
 SMALL_ATOMS, MAX_ATOMS = 32, 48  # of a melt, and of any frame for ab initio labels, whose cost grows with their cube
+SMALLEST_ATOMS = 16  # of melts that cost a quarter, so that there are many
 PER_SYSTEM = 8
 
 DESCRIPTION = {
@@ -101,7 +102,8 @@ def ab_initio() -> Labels:
 
 def teach(work: Path) -> None:
     """The teacher's labels of the frames for ab initio labels: a few minutes, once."""
-    label_in_parts(ab_initio_frames(work), [LABELS / f"{AB_INITIO}.teacher.extxyz"], REFERENCE)
+    for frames in (smallest_melts(work), ab_initio_frames(work)):
+        label_in_parts(frames, [LABELS / f"{AB_INITIO}.teacher.extxyz"], REFERENCE)
 
 
 def label(round_number: int, frames: list[Atoms], work: Path) -> None:
@@ -133,9 +135,25 @@ def ab_initio_frames(work: Path) -> Path:
     return target
 
 
+def smallest_melts(work: Path) -> Path:
+    """More frames for ab initio labels, made once: diverse ones along the MD of melts of 16 atoms."""
+    target = LABELS / f"{AB_INITIO}.melts.extxyz"
+    if not target.exists():
+        potential = potentials.get(NAME)
+        moved = explore(
+            work / "smallest", potential.models(), AB_INITIO_ROUND + 1, EXPLORE_STEPS, 12,
+            low_eV_A=0.0, n_atoms=SMALLEST_ATOMS,
+        )  # fmt: skip
+        melts = [atoms for atoms in moved if atoms.info["system"].startswith("melt")]
+        write(target, diverse(melts, potential.members()[0], PER_SYSTEM, SMALLEST_ATOMS), format="extxyz")
+    return target
+
+
 def label_ab_initio(work: Path) -> None:
-    """Label `ab_initio_frames` in two processes, straight into ``data/training``: hours, so nothing may be lost."""
-    label_in_parts(ab_initio_frames(work), [LABELS / f"{AB_INITIO}.{k}.extxyz" for k in range(2)], AB_INITIO)
+    """Label the frames in two processes, straight into ``data/training``: hours, so nothing may be lost."""
+    for first, frames in ((2, smallest_melts(work)), (0, ab_initio_frames(work))):
+        parts = [LABELS / f"{AB_INITIO}.{k}.extxyz" for k in (first, first + 1)]
+        label_in_parts(frames, parts, AB_INITIO)
 
 
 def label_in_parts(frames: Path, parts: list[Path], reference: str) -> None:

@@ -219,6 +219,14 @@ def test_failed_frames_are_kept_with_their_reason_and_not_tried_again(tmp_path, 
     assert Counting.calls == 0
 
 
+def test_a_hash_that_looks_like_a_number_stays_a_name(tmp_path, cheap, monkeypatch):
+    monkeypatch.setattr(labelling, "frame_id", lambda atoms: "2e7990435314")
+    write(tmp_path / "f.extxyz", [frame()], format="extxyz")
+    for _ in range(2):
+        assert labelling.label(tmp_path / "f.extxyz", tmp_path / "l.extxyz", "cheap") == 1
+    assert [a.info["frame_id"] for a in labelling.read_frames(tmp_path / "l.extxyz")] == ["2e7990435314"]
+
+
 def test_shards_share_the_work(tmp_path, cheap):
     write(tmp_path / "f.extxyz", [frame(seed=s) for s in range(5)], format="extxyz")
     counts = [labelling.label(tmp_path / "f.extxyz", tmp_path / f"l{k}.extxyz", "cheap", k, 2) for k in range(2)]

@@ -21,6 +21,7 @@ from lisi_nb.structures.vacancies import LONGEST_A, Hop, distinct, hop_ends, li_
 from lisi_nb.studies.lixsi.thermodynamics import FMAX_eV_A
 
 Progress = Callable[[str], None]
+N_HOPS = {"smoke": 1, "lesson": 3, "paper": 8}
 
 
 @dataclass(frozen=True, eq=False)

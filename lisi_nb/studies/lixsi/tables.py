@@ -39,9 +39,14 @@ def results_table(results: Mapping[str, Result]) -> Table:
     return Table(("quantity", *results, "meaning"), tuple(rows))
 
 
-def statements_table(results: Mapping[str, Result]) -> Table:
-    """What there is to say about each result, also where there is no number."""
-    rows = [(name, what, text) for name, r in results.items() for what, text in r.statements.items()]
+def statements_table(results: Mapping[str, Result], about: Sequence[str] = ()) -> Table:
+    """What there is to say about each result (or only `about` these), also where there is no number."""
+    rows = [
+        (name, what, text)
+        for name, r in results.items()
+        for what, text in r.statements.items()
+        if not about or what in about
+    ]
     return Table(("result", "about", "statement"), tuple(rows))
 
 

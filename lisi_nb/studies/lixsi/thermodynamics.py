@@ -29,6 +29,7 @@ from lisi_nb.structures.crystals import LI_RICH, crystal
 from lisi_nb.verdicts import Claim
 
 CRYSTALS = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li15Si4", "Li17Si4", "Li21Si5")
+CRYSTALS_OF = {"smoke": ("LiSi", "Li7Si3", "Li15Si4"), "lesson": CRYSTALS, "paper": CRYSTALS}
 PAPER_GROUND_STATES = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li21Si5")
 FMAX_eV_A = 0.02  # the paper's
 ROUNDING_eV = 1e-6
