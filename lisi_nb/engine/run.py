@@ -20,12 +20,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from lisi_nb import paths
 from lisi_nb.engine import parse, seal
 from lisi_nb.engine.lammps import DATA_FILE, INPUT, RESUME_INPUT, STOP_REQUEST
 from lisi_nb.engine.output import Output
+from lisi_nb.engine.processes import alive
 
 FORMAT = 1
 SEGMENTS = "segments"  # folder of a chain's segments
@@ -203,17 +202,6 @@ def scheduled(status: dict[str, Any]) -> dict[str, Any] | None:
     """Profile, job id and device of a run handed to a scheduler; ``None`` for one started on this machine since."""
     scheduler = status.get("scheduler")
     return scheduler if scheduler and scheduler["queued"] == status.get("queued") else None
-
-
-def alive(pid: int | None, started: float | None) -> bool:
-    """Whether process `pid` that started at `started` (epoch, s) lives; a later one with its number does not count."""
-    if pid is None or started is None:
-        return False
-    try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def by_hash(study: str, digest: str) -> Run | None:

@@ -21,12 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from lisi_nb import paths
 from lisi_nb.engine import devices, launch
 from lisi_nb.engine import run as runs
 from lisi_nb.engine import sweep as sweeps
+from lisi_nb.engine.processes import alive, start_of
 from lisi_nb.engine.sweep import Sweep
 
 LOOK_EVERY_S = 1.0
@@ -54,7 +53,7 @@ def taken() -> list[dict[str, Any]]:
                 found.append(run.manifest["device"])
     for sweep in sweeps.find():
         made = json.loads((sweep.folder / "status.json").read_text())["preparing"]
-        found += [each["device"] for each in made if runs.alive(each["pid"], each["process_start"])]
+        found += [each["device"] for each in made if alive(each["pid"], each["process_start"])]
     return found
 
 
@@ -116,9 +115,9 @@ class Scheduler:
     def tell(self, index: int, device: str) -> None:
         """Note the process that prepares run `index` where other schedulers count it."""
         child = self.children[index]
-        entry = {"pid": child.pid, "process_start": psutil.Process(child.pid).create_time(), "index": index}
+        entry = {"pid": child.pid, "process_start": start_of(child.pid), "index": index}
         made = json.loads((self.sweep.folder / "status.json").read_text())["preparing"]
-        made = [each for each in made if runs.alive(each["pid"], each["process_start"])]
+        made = [each for each in made if alive(each["pid"], each["process_start"])]
         self.sweep.update(preparing=[*made, entry | {"device": vars(devices.choose(device))}])
 
     def reap(self) -> None:
@@ -173,8 +172,7 @@ def main(folder: Path) -> int:
     with locked(folder / "scheduler.lock", wait=False) as mine:
         if not mine:
             return 0
-        me = psutil.Process()
-        sweep.update(state="running", pid=me.pid, process_start=me.create_time(), message="", preparing=[], problems={})
+        sweep.update(state="running", pid=os.getpid(), process_start=start_of(), message="", preparing=[], problems={})
         state = Scheduler(sweep).live()
         counts = sweep.status()["runs"]
         sweep.update(state=state, message=", ".join(f"{n} {what}" for what, n in sorted(counts.items())), preparing=[])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import psutil
 from lisi_nb.engine import parse
 from lisi_nb.engine.lammps import STOP_REQUEST, log_file, trajectory_file
 from lisi_nb.engine.output import Output
+from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import Run
 
 LOOK_EVERY_S = 0.5
@@ -97,8 +99,7 @@ def disk_is_full(folder: Path) -> bool:
 
 def identity() -> dict[str, Any]:
     """That this process runs it: said again with each step, so that no other writer of the status can undo it."""
-    me = psutil.Process()
-    return {"state": "running", "host": socket.gethostname(), "pid": me.pid, "process_start": me.create_time()}
+    return {"state": "running", "host": socket.gethostname(), "pid": os.getpid(), "process_start": start_of()}
 
 
 @dataclass(frozen=True)

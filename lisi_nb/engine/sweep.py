@@ -20,12 +20,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import psutil
-
 from lisi_nb import params as parameters
 from lisi_nb import paths, potentials
 from lisi_nb.engine import devices, launch, seal
 from lisi_nb.engine import run as runs
+from lisi_nb.engine.processes import alive, start_of
 from lisi_nb.engine.run import ENDED, Run, write_json
 from lisi_nb.errors import RunFailed, check_range
 from lisi_nb.params import Params
@@ -79,7 +78,7 @@ class Sweep:
         """State (``prepared running paused finished interrupted``), its message, and the number of runs by state."""
         path = self.folder / "status.json"
         status = json.loads(path.read_text())
-        if status["state"] == "running" and not runs.alive(status["pid"], status["process_start"]):
+        if status["state"] == "running" and not alive(status["pid"], status["process_start"]):
             status = json.loads(path.read_text())
             if status["state"] == "running":
                 status |= {"state": "interrupted", "message": "Its scheduler is gone; runs that were started go on."}
@@ -245,7 +244,7 @@ def start(sweep: Sweep) -> Sweep:
     """Start its scheduler as a process of its own, unless it has one, and return once it is up; clears a pause."""
     (sweep.folder / PAUSE_REQUEST).unlink(missing_ok=True)
     state = json.loads((sweep.folder / "status.json").read_text())
-    if state["state"] == "running" and runs.alive(state["pid"], state["process_start"]):
+    if state["state"] == "running" and alive(state["pid"], state["process_start"]):
         return sweep
     with (sweep.folder / "scheduler.log").open("a") as log:
         process = subprocess.Popen(
@@ -256,7 +255,7 @@ def start(sweep: Sweep) -> Sweep:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    sweep.update(state="running", pid=process.pid, process_start=psutil.Process(process.pid).create_time(), message="")
+    sweep.update(state="running", pid=process.pid, process_start=start_of(process.pid), message="")
     return sweep
 
 

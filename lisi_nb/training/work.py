@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from ase import Atoms
 from ase.io import write
 
 from lisi_nb import paths
-from lisi_nb.engine.run import alive, write_json
+from lisi_nb.engine.processes import alive, start_of
+from lisi_nb.engine.run import write_json
 from lisi_nb.engine.worker import kill_children
 from lisi_nb.errors import RunFailed
 from lisi_nb.potentials.compressed import sha256
@@ -181,8 +181,7 @@ def perform(folder: Path, kinds: Mapping[str, Callable[[Work], list[str]]]) -> i
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, ended)
-        me = psutil.Process()
-        work.update(state="running", pid=me.pid, process_start=me.create_time(), started=time.time(), message="")
+        work.update(state="running", pid=os.getpid(), process_start=start_of(), started=time.time(), message="")
         try:
             outputs = {name: sha256(folder / name) for name in kinds[work.inputs["kind"]](work)}
         except Exception as error:

@@ -12,6 +12,7 @@ from steps import WIDE, ask, new_page, row_of, run_cell, write_notebook
 
 from lisi_nb.engine import parse
 from lisi_nb.engine import run as runs
+from lisi_nb.engine.processes import alive
 from lisi_nb.studies import interdiffusion
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -40,7 +41,7 @@ def grows(run):
     wait_until(lambda: run.status()["step"] > before, 60, f"more steps than {before}")
     status = run.status()
     assert status["state"] == "running"
-    assert runs.alive(status["pid"], status["process_start"])
+    assert alive(status["pid"], status["process_start"])
     return status
 
 
@@ -110,7 +111,7 @@ def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, 
     stopped = run.status()
     assert stopped["state"] == "stopped"
     assert 0 < stopped["step"] < stopped["target"]
-    wait_until(lambda: not runs.alive(worker, started), 20, "the worker has left")
+    wait_until(lambda: not alive(worker, started), 20, "the worker has left")
     record(page, "stopped")
 
     cell.get_by_role("button", name="Resume the run").click()

@@ -15,6 +15,7 @@ import pytest
 from lisi_nb import paths
 from lisi_nb.engine import execute, launch, parse, record
 from lisi_nb.engine import run as runs
+from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import Run
 from lisi_nb.studies import interdiffusion
 
@@ -105,7 +106,7 @@ def test_rerun_gives_the_same_first_energies_and_keeps_what_was(empty_data):
 def test_what_cannot_be_exported_or_run_again(smoke_run, empty_data, tmp_path):
     run = copied(smoke_run, empty_data)
     me = psutil.Process()
-    run.update(state="running", pid=me.pid, process_start=me.create_time())
+    run.update(state="running", pid=me.pid, process_start=start_of(me.pid))
     with pytest.raises(ValueError, match="is running; only a run that has ended can be exported"):
         record.export(run, tmp_path / "x.tar.gz")
     with pytest.raises(ValueError, match="is running; wait for its end or stop it"):
@@ -135,7 +136,7 @@ def test_sizes_and_deletion(smoke_run, empty_data, monkeypatch):
     assert found[run.id].n_bytes == sum(
         p.lstat().st_size for p in run.folder.rglob("*") if not p.is_dir() or p.is_symlink()
     )
-    Run(other).update(state="running", pid=me.pid, process_start=me.create_time())
+    Run(other).update(state="running", pid=me.pid, process_start=start_of(me.pid))
     found = record.items()
     for pattern in ("interdiffusion/*", "cache/*", "*"):
         with pytest.raises(ValueError, match=r"Nothing was deleted: .* must stay"):

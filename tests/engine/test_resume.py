@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from lisi_nb import potentials
 from lisi_nb.engine import execute, launch, parse
 from lisi_nb.engine.devices import Device
-from lisi_nb.engine.lammps import RESTARTS, Segment, Stage, trajectory_file
+from lisi_nb.engine.lammps import INPUT, RESTARTS, RESUME_INPUT, Segment, Stage, trajectory_file
 from lisi_nb.engine.run import ENDED
 from lisi_nb.structures.packing import random_packing
 from lisi_nb.studies import interdiffusion
@@ -58,6 +59,30 @@ def test_continued_equals_uninterrupted_within_a_ramp(tmp_path, bottom):
     first, then = parse.thermo(whole / "log.lammps"), parse.thermo(rest / "log.1.lammps")
     np.testing.assert_allclose(then["Temp"], first["Temp"][8:], rtol=1e-4)
     np.testing.assert_allclose(then["TotEng"], first["TotEng"][8:], rtol=1e-5)
+
+
+def test_energy_is_conserved_across_a_restart_without_thermostat(tmp_path):
+    """NVE continued equals NVE uninterrupted to rounding; the thermostat's lines are all that is exchanged."""
+    atoms = random_packing(["Li"] * 24 + ["Si"] * 8, (9.0, 9.0, 9.0), 1)
+    segment = Segment((Stage(200, 300.0, 300.0),), dump_every=20, thermo_every=20, restart_every=80, deviation_every=20)
+    whole, rest = tmp_path / "whole", tmp_path / "rest"
+    execute.prepare(whole, atoms, segment, potentials.get("lisi").models())
+    for name in (INPUT, RESUME_INPUT):
+        text = (whole / name).read_text()
+        free = re.sub(r"fix integrate mobile nvt temp [\d.]+ [\d.]+ [\d.]+", "fix integrate mobile nve", text)
+        assert free != text
+        (whole / name).write_text(free)
+    lammps(whole)
+    shutil.copytree(whole, rest, symlinks=True)
+    lammps(rest, 1, "restart.b")  # of step 160; of 80 it is in restart.a
+    expected = {frame.step: frame.positions_A for frame in parse.frames(whole / trajectory_file(0))}
+    continued = {frame.step: frame.positions_A for frame in parse.frames(rest / trajectory_file(1))}
+    assert list(continued) == [160, 180, 200]
+    for step, positions in continued.items():
+        np.testing.assert_allclose(positions, expected[step], atol=1e-5)
+    energy = parse.thermo(whole / "log.lammps")["TotEng"]
+    assert np.ptp(energy[4:]) < 2e-3 * len(atoms), "without thermostat the energy is kept"
+    np.testing.assert_allclose(parse.thermo(rest / "log.1.lammps")["TotEng"], energy[8:], rtol=1e-6)
 
 
 def test_a_cut_restart_file_is_passed_over(tmp_path, smoke_run):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 
 import psutil
 import pytest
@@ -13,7 +14,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lisi_nb import paths, potentials
+from lisi_nb.engine import processes
 from lisi_nb.engine import run as runs
+from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import FORMAT, Run
 from lisi_nb.studies import interdiffusion
 
@@ -126,18 +129,19 @@ def test_identity_changes_with_every_parameter(data):
 def test_status_of_a_living_process_is_running(empty_data):
     run = new_run()
     me = psutil.Process()
-    run.update(state="running", pid=me.pid, process_start=me.create_time())
+    run.update(state="running", pid=me.pid, process_start=start_of(me.pid))
     assert run.status()["state"] == "running"
 
 
 def test_status_of_a_dead_a_reused_and_an_unnamed_process_is_interrupted(empty_data):
     run = new_run()
     process = subprocess.Popen([sys.executable, "-c", "pass"])
-    started = psutil.Process(process.pid).create_time()
+    started = start_of(process.pid)
     process.wait()
     for pid, process_start in (
         (process.pid, started),  # dead
-        (os.getpid(), psutil.Process().create_time() - 1000),  # another process has this number now
+        (os.getpid(), started),  # another process has this number now
+        (os.getpid(), f"{uuid.uuid4()} {start_of().split()[-1]}"),  # the same ticks after another boot
         (None, None),
     ):
         run.update(state="running", pid=pid, process_start=process_start)
@@ -148,11 +152,31 @@ def test_status_of_a_dead_a_reused_and_an_unnamed_process_is_interrupted(empty_d
     assert json.loads((run.folder / "status.json").read_text())["state"] == "running"
 
 
+def test_a_clock_that_is_set_changes_no_process(empty_data, monkeypatch):
+    """An hour forward or back, between the start of a run and a look at it from another process."""
+    run = new_run()
+    run.update(state="running", pid=os.getpid(), process_start=start_of())
+    now, boot = time.time, psutil.boot_time()
+    for jump_s in (3600.0, -3600.0):
+        monkeypatch.setattr(time, "time", lambda jump_s=jump_s: now() + jump_s)
+        monkeypatch.setattr(psutil, "boot_time", lambda jump_s=jump_s: boot + jump_s)
+        assert run.status()["state"] == "running"
+
+
+def test_without_proc_a_process_is_known_by_its_time(monkeypatch, tmp_path):
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    mine = start_of()
+    assert processes.alive(os.getpid(), mine)
+    assert not processes.alive(os.getpid(), "12.00")
+    with pytest.raises(psutil.NoSuchProcess):
+        start_of(2**22 + 1)
+
+
 def test_status_of_a_zombie_is_interrupted(empty_data):
     run = new_run()
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     child = psutil.Process(process.pid)
-    run.update(state="running", pid=child.pid, process_start=child.create_time())
+    run.update(state="running", pid=child.pid, process_start=start_of(child.pid))
     deadline = time.monotonic() + 20
     while child.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.05)

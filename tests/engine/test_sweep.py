@@ -15,6 +15,7 @@ from lisi_nb import paths
 from lisi_nb.engine import comparison, devices, schedule
 from lisi_nb.engine import run as runs
 from lisi_nb.engine import sweep as sweeps
+from lisi_nb.engine.processes import start_of
 from lisi_nb.studies import interdiffusion
 
 SMOKE = interdiffusion.scaled("smoke", "100")
@@ -113,7 +114,7 @@ def fake_run(sweep, index, state="running", ranks=1, kind="cpu", gpu="", quantit
     described = SMOKE.replace(**point["params"]).described()
     run = runs.create(folder, {"format": runs.FORMAT, "params": described, "device": device}, target=10)
     me = psutil.Process()
-    run.update(state=state, pid=me.pid, process_start=me.create_time())
+    run.update(state=state, pid=me.pid, process_start=start_of(me.pid))
     if quantities:
         runs.write_json(folder / "results.json", {"quantities": quantities})
     return run
@@ -131,9 +132,9 @@ def test_slots_are_what_others_leave(empty_data, monkeypatch):
     assert [device["ranks"] for device in schedule.taken()] == [3]
     assert scheduler.slot(0, schedule.taken()) is None
     me = psutil.Process()
-    other.update(preparing=[{"pid": me.pid, "process_start": me.create_time(), "device": {"kind": "cpu", "ranks": 9}}])
+    other.update(preparing=[{"pid": me.pid, "process_start": start_of(me.pid), "device": {"kind": "cpu", "ranks": 9}}])
     assert sorted(device["ranks"] for device in schedule.taken()) == [3, 9]
-    other.update(preparing=[{"pid": me.pid, "process_start": 0.0, "device": {"kind": "cpu", "ranks": 9}}])  # dead
+    other.update(preparing=[{"pid": me.pid, "process_start": "gone", "device": {"kind": "cpu", "ranks": 9}}])  # dead
     assert [device["ranks"] for device in schedule.taken()] == [3]
     # A run prepared for more ranks keeps them, but never more than there are.
     fake_run(sweep, 0, "stopped", ranks=64)

@@ -38,7 +38,7 @@ def test_a_job_started_a_second_time_does_nothing(empty_data, state):
     folder.mkdir(parents=True)
     device = {"kind": "cpu", "name": "cluster", "ranks": 1, "cuda_visible": ""}
     status = {
-        "state": state, "step": 50, "target": 100, "pid": 1, "process_start": 0.0, "queued": 5.0, "message": "",
+        "state": state, "step": 50, "target": 100, "pid": 1, "process_start": "gone", "queued": 5.0, "message": "",
         "scheduler": {"profile": "x", "system": "Slurm", "name": "r", "job_id": "7", "queued": 5.0, "device": device},
     }  # fmt: skip
     (folder / "status.json").write_text(json.dumps(status))

@@ -221,6 +221,22 @@ def test_the_papers_five_are_judged_only_with_scatter():
     assert dopants.core_claim(near).verdict == "undecided"
 
 
+def test_the_quick_look_reads_the_relaxations_of_the_papers_five(empty_data, monkeypatch):
+    """Whatever was relaxed for the repository is found by geometry and settings, and the teacher is not asked again."""
+
+    def never(*_):
+        raise AssertionError("the teacher was asked")
+
+    monkeypatch.setattr("lisi_nb.references.relaxing.relax_queue", never)
+    monkeypatch.setattr("lisi_nb.references.relaxing._elsewhere", never)
+    found = dopants.quick_look()
+    assert {d.element for d in found.dopants} == set(dopants.PAPER_BEST)
+    assert (found.engine, found.n_starts) == (dopants.TEACHER, dopants.N_STARTS)
+    assert all(np.isfinite([d.core_eV, d.shell_eV, d.spread_eV]).all() for d in found.dopants)
+    for d in found.dopants:
+        assert not d.converged or abs(d.core.get_forces()).max() <= 0.02
+
+
 @pytest.mark.parametrize("elements", [[], ["Nb", "Nb"]])
 def test_bad_elements(elements):
     with pytest.raises(ValueError, match="give each element once, at least one"):

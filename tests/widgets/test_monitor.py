@@ -13,6 +13,7 @@ from IPython.display import Image
 
 from lisi_nb import potentials
 from lisi_nb.engine import launch
+from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import RunFailed
 from lisi_nb.studies import interdiffusion
@@ -44,7 +45,7 @@ def going(run):
     import psutil
 
     me = psutil.Process()
-    run.update(state="running", pid=me.pid, process_start=me.create_time(), step=150)
+    run.update(state="running", pid=me.pid, process_start=start_of(me.pid), step=150)
     return run
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from lisi_nb import paths
 from lisi_nb.engine import seal
+from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import Run
 from lisi_nb.studies import interdiffusion
 from lisi_nb.units import Measured
@@ -57,7 +58,7 @@ def test_the_list_says_the_new_state_of_the_run_that_is_followed(three):
     """Without a click on Refresh: else the list says running above a monitor that says finished."""
     _, hot, _ = three
     process = psutil.Process()
-    hot.update(state="running", pid=process.pid, process_start=process.create_time())
+    hot.update(state="running", pid=process.pid, process_start=start_of(process.pid))
     browser = runs_browser(interdiffusion)
     button(browser, hot).click()
     monitor = browser.below.children[0]

@@ -1,7 +1,7 @@
 """Which foreign atom sits inside a silicon cluster, and which in its shell: the screening of the paper (Fig. 3c).
 
 Energies come from outside: ``screen(models(["Nb"]), relax)`` with ``relax`` such as ``lambda frames: relaxed_by("gpaw",
-frames, folder)``, which is density-functional theory. A teacher is a quick look (`quick_look`) and says so in the table.
+frames, folder)`` for density-functional theory. A teacher is a quick look (`quick_look`) and says so in the table.
 """
 
 from __future__ import annotations
