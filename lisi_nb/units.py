@@ -9,6 +9,7 @@ from dataclasses import dataclass
 A_PER_PS_IN_CM_S = 1.0e4  # 1 A/ps = 1e-8 cm / 1e-12 s
 PER_A2_PS_IN_PER_NM2_NS = 1.0e5  # 1 A^-2 ps^-1 = 1e2 nm^-2 * 1e3 ns^-1
 U_PER_A3_IN_G_CM3 = 1.66053907
+NO_ERROR = "no error estimate"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Measured:
         if not math.isfinite(self.value):
             return f"not measured{unit and ' (' + self.unit + ')'}"
         if not math.isfinite(self.error):
-            return f"{self.value:.3g}{unit} (no error estimate)"
+            return f"{self.value:.3g}{unit} ({NO_ERROR})"
         if self.error == 0:
             return f"{self.value:.4g} ± 0{unit}"
         digits = max(0, 1 - math.floor(math.log10(self.error)))

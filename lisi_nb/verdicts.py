@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lisi_nb.tables import Table
-from lisi_nb.units import Measured
+from lisi_nb.units import NO_ERROR, Measured
 
 
 @dataclass(frozen=True)
@@ -48,4 +48,11 @@ def comparison_table(rows: Sequence[Row], system: str = "system") -> Table:
 
 def claims_table(claims: Sequence[Claim]) -> Table:
     """The paper's claims with our verdict and its reason."""
-    return Table(("claim of the paper", "verdict", "because"), tuple((c.text, c.verdict, c.because) for c in claims))
+    rows = tuple((c.text, c.verdict, _said_once(c.because)) for c in claims)
+    return Table(("claim of the paper", "verdict", "because"), rows)
+
+
+def _said_once(because: str) -> str:
+    if because.count(NO_ERROR) < 2:
+        return because
+    return f"{because.replace(f' ({NO_ERROR})', '')} (a number without ± has {NO_ERROR})"

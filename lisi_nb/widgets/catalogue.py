@@ -11,7 +11,7 @@ from typing import Any
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.run import Run
 from lisi_nb.tables import Table
-from lisi_nb.units import Measured, pretty
+from lisi_nb.units import NO_ERROR, Measured, pretty
 from lisi_nb.widgets import reading
 
 UNREADABLE = "unreadable"
@@ -119,7 +119,7 @@ def verdict(values: Sequence[Measured]) -> str:
     if len(values) < 2 or not all(math.isfinite(v.value) for v in values):
         return "not measured in all"
     if not all(math.isfinite(v.error) for v in values):
-        return "no error estimate"
+        return NO_ERROR
     farthest = max(_sigmas(a, b) for a, b in combinations(values, 2))
     return f"{'yes' if farthest > 2 else 'no'} ({farthest:.1f} errors apart)"
 
