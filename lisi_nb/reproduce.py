@@ -151,6 +151,7 @@ def execute_notebook(study: ModuleType, scale: str, folder: Path) -> Path:
     from nbclient import NotebookClient
 
     source = paths.PROJECT / "notebooks" / f"{study.NOTEBOOK}.ipynb"
+    folder.mkdir(parents=True, exist_ok=True)  # before the work, not after it
     notebook = nbformat.read(source, as_version=4)
     before = os.environ.get("LISI_NB_SCALE")
     os.environ["LISI_NB_SCALE"] = scale

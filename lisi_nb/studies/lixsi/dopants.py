@@ -24,7 +24,7 @@ from lisi_nb.verdicts import Claim
 PAPER_BEST = ("Sc", "Nb", "Al", "Ge", "Ce")  # the largest stabilisation of the core (Fig. 3c, text of Sec. V)
 PAPER_NAMED = (*PAPER_BEST, "C")  # of its 33 dopants the text names these
 TEACHER, N_STARTS = "7net-l3i5", 2  # of the quick look
-RELAXED = paths.DATA / "dopants" / DONE  # its relaxations of the paper's five: some 20 minutes
+RELAXED = paths.DATA / "dopants" / DONE  # its relaxations of the paper's five: an hour of one core
 BOND = 1.25  # of the sum of covalent radii: what counts as a neighbour of the dopant
 
 

@@ -59,7 +59,7 @@ class Params(BaseParams):
         help="Held by a Nose-Hoover thermostat; the paper has 400 to 1200 K in steps of 100 K.",
     )
     duration_ps: float = parameter(
-        30.0,
+        20.0,
         label="Sampled time",
         unit="ps",
         low=0.1,
@@ -144,7 +144,7 @@ class Params(BaseParams):
 def scaled(scale: str, x: float = 2.25, **changes: Any) -> Params:
     """Parameters of a scale for one composition, with `changes`; ``x = 3.75`` starts from the crystal, as the paper's.
 
-    ``smoke`` takes seconds on two CPU cores; ``lesson`` (32 Si, 30 ps) one to two minutes; ``paper`` has the paper's
+    ``smoke`` takes seconds on two CPU cores; ``lesson`` (32 Si, 20 ps) one minute; ``paper`` has the paper's
     128 Si and 5 ns and wants a GPU.
     """
     check_choice("scale", scale, SCALES)
