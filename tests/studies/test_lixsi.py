@@ -670,6 +670,10 @@ def test_two_phases_between_a_solid_solution_and_the_crystal():
     none = thermodynamics.amorphous(amorphous_cells([*low, *tangent]), Tabulated(flat), crystals)
     assert none.statement.startswith("no two-phase region")
     assert thermodynamics.two_phase_claim(none).verdict == "false"
+    assert thermodynamics.two_phase_claim(none, thermodynamics.FEWEST_SEARCHED).verdict == "false"
+    few = thermodynamics.two_phase_claim(none, 12)
+    assert few.verdict == "undecided"
+    assert "12 orderings searched at each x, 500 needed to judge" in few.because
     for xs in (low, [*tangent, 2.25, 0.5], [*tangent, 0.5, 1.0]):  # nothing inside, one below, nothing at 2.25
         short = thermodynamics.amorphous(amorphous_cells(xs), Tabulated(table), crystals)
         short = thermodynamics.two_phase_claim(short)

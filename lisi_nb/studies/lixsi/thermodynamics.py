@@ -34,6 +34,7 @@ PAPER_GROUND_STATES = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li21Si5")
 FMAX_eV_A = 0.02  # the paper's
 ROUNDING_eV = 1e-6
 NEAR_X, FEWEST_X = 0.1, 2  # compositions that a two-phase region is judged from
+FEWEST_SEARCHED = 500  # orderings of each x: a dozen are a sample, not a search
 PER_ATOM_eV = 0.015  # PBE set-ups differ by so much in these formation energies; a corner of the hull within it is none
 # Phases before and after, and the names of the PBE and of the measured value (at 415 C, where LiSi and Li15Si4 do not
 # form, so that their neighbours make one step).
@@ -274,8 +275,12 @@ def hull_claim(found: Thermodynamics) -> Claim:
     return Claim(text, "undecided", f"{because}; PBE set-ups differ by {1000 * PER_ATOM_eV:.0f}")
 
 
-def two_phase_claim(found: Amorphous) -> Claim:
-    """Q2: two phases between x = 2.25 and 3.75, a solid solution below."""
+def two_phase_claim(found: Amorphous, n_searched: int | None = None) -> Claim:
+    """Q2: two phases between x = 2.25 and 3.75, a solid solution below.
+
+    `n_searched` orderings were looked at for each composition: below `FEWEST_SEARCHED` the lowest is not known to be
+    the lowest, and the claim ``undecided``. None: the structures were not searched for.
+    """
     low, high = (
         published.value("nanoparticle", f"two_phase_composition_{end}", "LixSi").value for end in ("min", "max")
     )
@@ -285,6 +290,9 @@ def two_phase_claim(found: Amorphous) -> Claim:
     inside_x, below_x = ((x > low + NEAR_X) & (x < high)).sum(), (x < low - NEAR_X).sum()
     if not at or inside_x < FEWEST_X or below_x < FEWEST_X:
         need = f"needs structures at x = {low:g} and at {FEWEST_X} compositions or more on either side"
+        return Claim(text, "undecided", f"{found.statement}; {need}")
+    if n_searched is not None and n_searched < FEWEST_SEARCHED:
+        need = f"{n_searched} orderings searched at each x, {FEWEST_SEARCHED} needed to judge"
         return Claim(text, "undecided", f"{found.statement}; {need}")
     regions = two_phase_regions(found.with_crystal, found.tolerance_eV)
     inside = any(abs(r.x_low - low) < 0.5 and abs(r.x_high - high) < 0.1 for r in regions)
