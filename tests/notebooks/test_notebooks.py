@@ -106,6 +106,7 @@ def test_exercises_and_quiz_have_folded_answers(study):
     assert "<details>" in quiz
 
 
+@pytest.mark.timeout(1800)  # a busy machine takes three times as long
 @pytest.mark.slow
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_runs_from_top_to_bottom_at_smoke_scale(path, monkeypatch, tmp_path):
