@@ -14,6 +14,7 @@ from lisi_nb.verdicts import Claim, claims_table, greater
         ((3.0, 0.3), (2.0, 0.4), "undecided"),  # two standard errors of the difference are 1.0
         ((3.01, 0.3), (2.0, 0.4), "true"),
         ((2.0, 0.4), (3.01, 0.3), "false"),
+        ((3.0, 1.0), (1.0, 1.0), "undecided"),
         ((9.0, math.nan), (1.0, 0.1), "undecided"),
         ((math.nan, 0.1), (1.0, 0.1), "undecided"),
     ],

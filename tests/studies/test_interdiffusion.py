@@ -11,7 +11,7 @@ from synthetic import make_run, moving_fronts
 from lisi_nb import published
 from lisi_nb.studies import interdiffusion
 from lisi_nb.studies.interdiffusion import INTERFACES, Params, Result, analyse, claims, compare, plan, scaled
-from lisi_nb.studies.interdiffusion.compare import COMPARED, greater
+from lisi_nb.studies.interdiffusion.compare import COMPARED
 from lisi_nb.units import Measured
 
 # name: Si atoms of the paper's models
@@ -202,20 +202,6 @@ def test_other_conditions_are_not_judged(change):
     assert set(v.values()) == {"other conditions"}
     small = dataclasses.replace(result(), n_atoms=192)
     assert verdicts(small)["si_flux"] == "other conditions"
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "verdict"),
-    [
-        ((3.0, 0.1), (1.0, 0.1), "true"),
-        ((1.0, 0.1), (3.0, 0.1), "false"),
-        ((3.0, 1.0), (1.0, 1.0), "undecided"),
-        ((3.0, math.nan), (1.0, 0.1), "undecided"),
-        ((math.nan, 0.1), (1.0, 0.1), "undecided"),
-    ],
-)
-def test_greater_beyond_two_errors(a, b, verdict):
-    assert greater(Measured(*a, "A"), Measured(*b, "A")) == verdict
 
 
 def test_claims_hold_for_the_papers_own_numbers():
