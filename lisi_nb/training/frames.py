@@ -100,6 +100,23 @@ def small_crystals(seed: int = 0) -> list[Atoms]:
     return frames
 
 
+def strained_crystals(seed: int = 0) -> list[Atoms]:
+    """Crystals of up to 76 atoms a little strained and hardly rattled: what elastic constants are learned from.
+
+    Si, whose resistance to shear comes from small differences of angles, has the most.
+    """
+    rng = np.random.default_rng(seed)
+    counts = {"Si": 60, "Li": 30, "Li_fcc": 10, "LiSi": 12, "Li7Si3": 10, "Li15Si4": 10}
+    frames = []
+    for name, n_frames in counts.items():
+        cell = crystal(name) * ((2, 2, 2) if name == "Li" else (1, 1, 1))
+        for _ in range(n_frames):
+            atoms = strained_rattled(cell, rng, rng.uniform(0.0, 0.06), rng.uniform(0.94, 1.06))
+            atoms.info = {"system": f"crystal/{name}"}
+            frames.append(atoms)
+    return frames
+
+
 def initial_frames(seed: int = 0) -> list[Atoms]:
     """Frames of round 0, each with ``info["system"]``; the same seed gives the same frames."""
     rng = np.random.default_rng(seed)

@@ -30,7 +30,7 @@ from lisi_nb.training.choose import diverse
 from lisi_nb.training.corrected import Plan, decide, sets, train
 from lisi_nb.training.dataset import split, usable, write_deepmd
 from lisi_nb.training.explore import explore
-from lisi_nb.training.frames import initial_frames, small_crystals
+from lisi_nb.training.frames import initial_frames, small_crystals, strained_crystals
 from lisi_nb.training.held_out import HELD_OUT
 from lisi_nb.training.label import read_frames
 from lisi_nb.training.members import Say, side_by_side
@@ -42,6 +42,7 @@ NAME = "lisi"
 REFERENCE = "7net-l3i5"
 N_MEMBERS, N_DRAFTS = 4, 3
 EXPLORED, AMORPHOUS = (1, 2, 3), 4  # rounds: active learning by MD, then amorphous silicon
+STRAINED = 7  # round of strained crystals; 5 and 6 are the frames for ab initio labels
 SEEDS = (11, 22, 33, 44)
 DRAFT_STEPS, FINAL_STEPS, CORRECTION_STEPS = 3000, 14000, 4000
 EXPLORE_STEPS, PER_RUN = 2500, 8
@@ -57,8 +58,8 @@ DESCRIPTION = {
     "level_of_theory": f"PBE: labels of {REFERENCE} (SevenNet-l3i5, Materials Project), corrected with {AB_INITIO}",
     "method": "round 0 built; rounds 1 to 3 chosen by model deviation in MD at Si | Li interfaces, LixSi melts, "
     "crystals and surfaces (DP-GEN); round 4 amorphous Si, Tersoff networks and what the previous "
-    "potential made of them. Rounds 1 to 3 were collected with drafts of 4000, 5000 and 14000 small steps and 6 to 8 "
-    "frames a run, before this recipe was final",
+    "potential made of them; round 7 strained crystals. Rounds 1 to 3 were collected with drafts of 4000, 5000 and "
+    "14000 small steps and 6 to 8 frames a run, before this recipe was final",
     "validity": {
         "temperature_K": [50.0, 1600.0],
         "composition": "Li, Si and every LixSi between; crystals, melts, amorphous, surfaces, Si | Li interfaces",
@@ -74,11 +75,11 @@ DESCRIPTION = {
 
 def labelled() -> list[Atoms]:
     """All usable labelled frames, in round order."""
-    files = sorted(LABELS.glob("round*.extxyz"))
+    files = {int(file.stem.removeprefix("round")): file for file in sorted(LABELS.glob("round*.extxyz"))}
     if not files:
         raise FileNotFoundError(f"No labels in {LABELS}. They are part of the repository; restore them with git.")
     frames = []
-    for number, file in enumerate(files):
+    for number, file in files.items():
         for atoms in read_frames(file):
             atoms.info["round"] = number
             if usable(atoms):
@@ -178,8 +179,9 @@ def labelling(frames: Path, labels: Path, reference: str, shard: int, shards: in
 
 
 def collect(work: Path) -> None:
-    """Build round 0, then alternate training, exploring and labelling. Skips finished rounds."""
+    """Build round 0 and strained crystals, then alternate training, exploring and labelling. Skips finished rounds."""
     label(0, initial_frames(), work)
+    label(STRAINED, strained_crystals(), work)
     for number in (*EXPLORED, AMORPHOUS):
         if (LABELS / f"round{number}.extxyz").exists():
             continue

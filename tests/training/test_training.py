@@ -20,7 +20,7 @@ from lisi_nb.structures.amorphous import check
 from lisi_nb.structures.packing import random_packing
 from lisi_nb.training import amorphous_frames, dataset, explore, train
 from lisi_nb.training import label as labelling
-from lisi_nb.training.frames import initial_frames, melt_volume_A3, random_melt, small_interface
+from lisi_nb.training.frames import initial_frames, melt_volume_A3, random_melt, small_interface, strained_crystals
 
 LJ = dict(epsilon=0.05, sigma=2.4, rc=5.0)
 
@@ -261,6 +261,19 @@ def test_initial_frames_cover_the_systems_and_are_reproducible():
     assert max(map(len, frames)) <= 200
     ids = [labelling.frame_id(a) for a in frames]
     assert len(set(ids)) == len(ids), "no frame is labelled twice"
+
+
+def test_strained_crystals_are_sheared_crystals():
+    """Strains of a few per cent, shear among them, and neighbours that still know each other."""
+    silicon = [a for a in strained_crystals() if a.info["system"] == "crystal/Si"]
+    strain = np.array([a.cell.array / 5.4306 - np.eye(3) for a in silicon])
+    shear = strain[:, [0, 0, 1], [1, 2, 2]]
+    assert 0.005 < np.abs(shear).mean() < np.abs(strain).max() < 0.12
+    for atoms in silicon:
+        assert (np.bincount(neighbor_list("i", atoms, 2.85), minlength=8) == 4).mean() > 0.8
+    ids = [labelling.frame_id(a) for a in strained_crystals()]
+    assert ids == [labelling.frame_id(a) for a in strained_crystals()]
+    assert len(set(ids)) == len(ids)
 
 
 def test_melt_volume_and_composition():
