@@ -33,6 +33,15 @@ def write_notebook(path, cells):
     nbformat.write(notebook, path)
 
 
+def copy_unrun(path, target):
+    """Copy a notebook without its outputs: what is saved would look as if it had run here."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, target)
+
+
 def run_all(page):
     """Run > Restart Kernel and Run All Cells; again where JupyterLab lost it because the kernel was just starting."""
     page.get_by_text("| Idle").wait_for()

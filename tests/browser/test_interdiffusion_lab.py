@@ -2,10 +2,9 @@
 
 import re
 
-import nbformat
 import numpy as np
 import pytest
-from steps import ask, cell_of, painted, picture, run_all, wait_done
+from steps import ask, cell_of, copy_unrun, painted, picture, run_all, wait_done
 
 from lisi_nb import paths
 
@@ -24,11 +23,7 @@ def move(page, cell, presses, key="ArrowRight", index=0):
 
 def test_the_notebook_from_restart_to_the_last_cell(lab, page, artifacts):
     folder, url = lab
-    notebook = nbformat.read(paths.PROJECT / "notebooks" / NAME, as_version=4)
-    for cell in notebook.cells:  # what is saved would look as if it had run here
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    nbformat.write(notebook, folder / NAME)
+    copy_unrun(paths.PROJECT / "notebooks" / NAME, folder / NAME)
     page.goto(url(NAME))
     run_all(page)
 
