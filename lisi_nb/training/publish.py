@@ -179,6 +179,13 @@ def speed(potential: Potential, atoms: Atoms, n_steps: int = 300) -> dict[str, A
     }
 
 
+def tell_card(potential: Potential, facts: dict[str, Any]) -> Potential:
+    """Write `facts` into the card, in place of what it said of them before; return the potential with its new card."""
+    text = json.dumps(potential.card | facts, indent=2, ensure_ascii=False)
+    (potential.folder / "card.json").write_text(text + "\n")
+    return get(potential.name)
+
+
 def publish(
     name: str,
     members: list[Path],
@@ -227,14 +234,16 @@ def publish(
             "frames_by_kind": dict(sorted(kinds.items())),
         },
     }
-    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
-    potential = get(name)
-    card["test_errors"] = test_errors(potential, test)
+    potential = tell_card(Potential(name, folder, card), {})
     low_high, how = thresholds(potential, test)
-    card["validity"] |= {"trust_eV_A": low_high, "trust_how": how}
-    card["properties"] = properties(potential) | {"amorphous_si": amorphous_silicon(potential)}
-    card["stability"] = stability(potential)
-    card["speed"] = speed(potential, probe)
-    card["made"] = {"date": time.strftime("%Y-%m-%d"), "versions": versions.installed()}
-    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
-    return get(name)
+    return tell_card(
+        potential,
+        {
+            "test_errors": test_errors(potential, test),
+            "validity": card["validity"] | {"trust_eV_A": low_high, "trust_how": how},
+            "properties": properties(potential) | {"amorphous_si": amorphous_silicon(potential)},
+            "stability": stability(potential),
+            "speed": speed(potential, probe),
+            "made": {"date": time.strftime("%Y-%m-%d"), "versions": versions.installed()},
+        },
+    )

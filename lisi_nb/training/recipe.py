@@ -3,7 +3,7 @@
 ``python -m lisi_nb.training.recipe collect`` adds the teacher's labels (`lisi_nb.training.label`) round by round,
 ``correct`` adds ab initio labels of a diverse selection (``teach``: the teacher's labels of the same frames), ``try``
 trains from the labels in ``data/training/lisi`` and prints what the ab initio ones change, ``pareto`` measures accuracy
-against speed for several networks, ``make`` trains and publishes. Everything is resumable.
+against speed for several networks and tells the card, ``make`` trains and publishes. Everything is resumable.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ from lisi_nb.training.frames import initial_frames, small_crystals, strained_cry
 from lisi_nb.training.held_out import HELD_OUT
 from lisi_nb.training.label import read_frames
 from lisi_nb.training.members import Say, side_by_side
-from lisi_nb.training.publish import publish
+from lisi_nb.training.publish import publish, tell_card
 from lisi_nb.training.train import Data, reference_python, train_member
+from lisi_nb.training.validation import into_card
 from lisi_nb.training.validation.ab_initio import of_files, summary, table
 
 NAME = "lisi"
@@ -222,7 +223,7 @@ def make(folder: Path, the_plan: Plan, say: Say) -> potentials.Potential:
     }
     published = publish(NAME, after, [*given.lifted, *given.ab_initio], given.test, DESCRIPTION | details, probe())
     say(str(table(errors)))
-    return published
+    return into_card(published, given.test, say, dft)
 
 
 def attempt(folder: Path, the_plan: Plan, say: Say) -> None:
@@ -261,6 +262,7 @@ def main() -> None:
         dft, names = ab_initio(), options.networks.split(",")
         given = sets(labelled(), dft, None)
         print(pareto.measure(work / "pareto", LABELS, given, dft, probe(), print, names, options.steps))
+        tell_card(potentials.get(NAME), {"pareto": pareto.saved(LABELS)})
     elif options.what == "try":
         attempt(work / "try", the_plan, print)
     else:

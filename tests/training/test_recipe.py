@@ -24,9 +24,13 @@ def stages(monkeypatch):
         given.update(members=members, training=training, test=test, description=description)
         return potentials.get("lisi")
 
+    def into_card(potential, test, say, dft):
+        given.update(validated=(potential.name, test, dft))
+
     monkeypatch.setattr(recipe, "labelled", lambda: some)
     monkeypatch.setattr(recipe, "train", train)
     monkeypatch.setattr(recipe, "publish", publish)
+    monkeypatch.setattr(recipe, "into_card", into_card)
     return given
 
 
@@ -46,6 +50,8 @@ def test_make_tells_the_card_what_was_held_out_and_what_it_changed(tmp_path, sta
     refuse_overlap(stages["training"], tested)
     assert len(stages["training"]) == len(stages["sets"].lifted) + len(stages["sets"].ab_initio)
     assert "pretrained, meV/atom" in said[-1]
+    assert stages["validated"][:2] == ("lisi", stages["test"])
+    assert stages["validated"][2].held_out
 
 
 def test_an_attempt_publishes_nothing_and_keeps_its_numbers(tmp_path, stages):

@@ -1,6 +1,7 @@
 """Validation of a potential: records, verdicts, calibration on made-up ensembles, sections on known models."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -145,6 +146,21 @@ def test_report_of_the_shipped_potential_is_cached_and_written(tmp_path, monkeyp
         [f.to_dict() for f in found["abuse"]]
     )
     assert said[0].startswith("[1/2] abuse: 6 numbers")
+
+
+def test_the_card_learns_what_the_report_beside_it_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("LISI_NB_DATA", str(tmp_path))
+    shutil.copytree(potentials.get("lisi").folder, tmp_path / "potentials" / "mine")
+    rows = [Finding("q", "s", value, 0.1, "A", 1.0, None, 0.5) for value in (1.1, 1.9)] + [
+        Finding("q", "s", 1.0, 0.1, "A")
+    ]
+    monkeypatch.setattr(report, "SECTIONS", {"numbers": lambda _: rows})
+    card = report.into_card(potentials.get("mine"), [], [].append).card
+    assert card == potentials.get("mine").card
+    assert card["validation"] == {"report": "validation/validation.md", "n_numbers_judged": 2, "n_good": 1}
+    assert (
+        "1 of 2 judged numbers agree" in (tmp_path / "potentials" / "mine" / card["validation"]["report"]).read_text()
+    )
 
 
 def test_voltage_of_a_known_ladder(monkeypatch):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ase import Atoms
 
-from lisi_nb import paths, plots, potentials
+from lisi_nb import paths, plots
 from lisi_nb.potentials import Potential
 from lisi_nb.tables import Table
 from lisi_nb.training.ab_initio import Labels
-from lisi_nb.training.publish import test_errors
+from lisi_nb.training.publish import tell_card, test_errors
 from lisi_nb.training.validation import ab_initio, abuse, alloys, elements, labels
 from lisi_nb.training.validation.findings import GOALS, Finding
 from lisi_nb.units import duration
@@ -27,6 +27,7 @@ SECTIONS: dict[str, Callable[[Potential], list[Finding]]] = {
     "amorphous and liquid": alloys.amorphous,
     "abuse": abuse.abuse,
 }
+REPORT = "validation"
 COLUMNS = ("quantity", "system", "ours", "DFT", "experiment", "verdict", "note")
 
 
@@ -128,12 +129,11 @@ def table(findings: list[Finding]) -> Table:
 
 def markdown(potential: Potential, found: dict[str, list[Finding]]) -> str:
     """The report as Markdown: one table per section."""
-    judged = [f for rows in found.values() for f in rows if f.verdict]
-    good = sum(f.verdict == "good" for f in judged)
+    n_judged, n_good = counts(found)
     lines = [
         f"# Validation of {potential.name}",
         "",
-        f"{potential.card['level_of_theory']}. {good} of {len(judged)} judged numbers agree with their reference "
+        f"{potential.card['level_of_theory']}. {n_good} of {n_judged} judged numbers agree with their reference "
         "within the tolerance. Errors of ours are the spread over the ensemble's members.",
         "",
     ]
@@ -145,6 +145,15 @@ def markdown(potential: Potential, found: dict[str, list[Finding]]) -> str:
     return "\n".join(lines)
 
 
-def default_folder(name: str) -> Path:
-    """Where the report of a registered potential lies: beside its card."""
-    return potentials.get(name).folder
+def counts(found: dict[str, list[Finding]]) -> tuple[int, int]:
+    """How many numbers have a verdict, and how many of them are good."""
+    verdicts = [finding.verdict for rows in found.values() for finding in rows if finding.verdict]
+    return len(verdicts), verdicts.count("good")
+
+
+def into_card(potential: Potential, held_out: list[Atoms], say: Say, dft: Labels | None = None) -> Potential:
+    """Validate a potential, with the report in ``validation/`` beside its card and what came out in the card."""
+    found = validate(potential, held_out, potential.folder / REPORT, say, dft)
+    n_judged, n_good = counts(found)
+    facts = {"report": f"{REPORT}/validation.md", "n_numbers_judged": n_judged, "n_good": n_good}
+    return tell_card(potential, {"validation": facts})
