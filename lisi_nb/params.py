@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import MISSING, dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from lisi_nb.errors import check_choice, check_range
+
+Setting = TypeVar("Setting")
 
 
 def parameter(
@@ -93,6 +95,14 @@ def _check(f: dataclasses.Field[Any], value: Any) -> None:
         check_choice(f.name, value, meta["choices"])
     if kind in (int, float) and meta["low"] is not None:
         check_range(f.name, value, meta["low"], meta["high"], meta["unit"])
+
+
+class ByScale(dict[str, Setting]):
+    """A setting for each scale; another word than these is refused."""
+
+    def __missing__(self, scale: str) -> Setting:
+        check_choice("scale", scale, self)
+        raise KeyError(scale)
 
 
 def from_text(params: Params, settings: list[str]) -> Params:

@@ -55,4 +55,4 @@ def claims_table(claims: Sequence[Claim]) -> Table:
 def _said_once(because: str) -> str:
     if because.count(NO_ERROR) < 2:
         return because
-    return f"{because.replace(f' ({NO_ERROR})', '')} (a number without ± has {NO_ERROR})"
+    return f"{because.replace(f' ({NO_ERROR})', '')} ({NO_ERROR}s)"

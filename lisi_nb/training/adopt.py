@@ -6,7 +6,6 @@ labelled frames if given) and registers them under that name.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sys
@@ -19,6 +18,7 @@ from ase import Atoms
 
 from lisi_nb import paths, potentials
 from lisi_nb.engine import versions
+from lisi_nb.engine.run import write_json
 from lisi_nb.errors import RunFailed
 from lisi_nb.potentials import Potential
 from lisi_nb.potentials.compressed import compressed, sha256
@@ -89,9 +89,9 @@ def adopt(
     try:
         members = [_member(path, draft / f"member{k}.pb") for k, path in enumerate(models)]
         card = _first_card(name, members, models, level_of_theory, licence, list(temperature_K), source)
-        (draft / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+        write_json(draft / "card.json", card)
         _measure(Potential(name, draft, card), card, labelled or [])
-        (draft / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+        write_json(draft / "card.json", card)
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import time
@@ -16,6 +15,7 @@ from ase import Atoms
 from lisi_nb.engine import devices, parse, versions
 from lisi_nb.engine.execute import run_blocking
 from lisi_nb.engine.lammps import DEVIATION, Segment, Stage
+from lisi_nb.engine.run import write_json
 from lisi_nb.paths import DATA
 from lisi_nb.potentials import Potential, get
 from lisi_nb.potentials.compressed import sha256
@@ -25,6 +25,8 @@ from lisi_nb.structures.interfaces import FACETS
 from lisi_nb.training.dataset import ELEMENTS
 from lisi_nb.training.explore import amorphous_interface
 from lisi_nb.training.frames import small_interface
+
+REPORT = "validation"  # folder beside the card
 
 
 def predictions(potential: Potential, frames: list[Atoms]) -> dict[str, np.ndarray]:
@@ -86,12 +88,11 @@ def test_errors(potential: Potential, frames: list[Atoms]) -> dict[str, Any]:
 
 def thresholds(potential: Potential, frames: list[Atoms]) -> tuple[list[float], str]:
     """Trust thresholds (low, high; eV/A) from the deviation on held-out frames of MD, and how they came about."""
-    md = [a for a in frames if a.info.get("round", 0) > 0] or frames
-    found = predictions(potential, md)
+    found = predictions(potential, frames)
     low = round(float(np.percentile(found["max_devi_f_eV_A"], 95)), 2)
     ratio = float(np.median(found["max_force_error_eV_A"] / found["max_devi_f_eV_A"]))
     how = (
-        f"low: 95th percentile of the largest force deviation over {len(md)} held-out MD frames; high: 3 x low. "
+        f"low: 95th percentile of the largest force deviation over {len(frames)} held-out MD frames; high: 3 x low. "
         f"On these frames the largest force error is typically {ratio:.1f} times the deviation."
     )
     return [low, round(3 * low, 2)], how
@@ -181,8 +182,7 @@ def speed(potential: Potential, atoms: Atoms, n_steps: int = 300) -> dict[str, A
 
 def tell_card(potential: Potential, facts: dict[str, Any]) -> Potential:
     """Write `facts` into the card, in place of what it said of them before; return the potential with its new card."""
-    text = json.dumps(potential.card | facts, indent=2, ensure_ascii=False)
-    (potential.folder / "card.json").write_text(text + "\n")
+    write_json(potential.folder / "card.json", potential.card | facts)
     return get(potential.name)
 
 
@@ -191,6 +191,7 @@ def publish(
     members: list[Path],
     train: list[Atoms],
     test: list[Atoms],
+    moved: list[Atoms],
     description: dict[str, Any],
     probe: Atoms,
 ) -> Potential:
@@ -204,6 +205,8 @@ def publish(
         Frozen models; the first one drives MD.
     train, test : list of Atoms
         Labelled frames that were, and were not, trained on.
+    moved : list of ase.Atoms
+        Those of `test` that come from MD, for the trust thresholds.
     description : dict
         What cannot be computed: level of theory, validity text, licence, how to rebuild, training settings.
     probe : ase.Atoms
@@ -211,6 +214,7 @@ def publish(
     """
     folder = DATA / "potentials" / name
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / REPORT, ignore_errors=True)  # it was another model's
     files = []
     for k, path in enumerate(members):
         target = folder / f"member{k}.pb"
@@ -235,7 +239,7 @@ def publish(
         },
     }
     potential = tell_card(Potential(name, folder, card), {})
-    low_high, how = thresholds(potential, test)
+    low_high, how = thresholds(potential, moved)
     return tell_card(
         potential,
         {

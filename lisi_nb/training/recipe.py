@@ -43,13 +43,13 @@ NAME = "lisi"
 REFERENCE = "7net-l3i5"
 N_MEMBERS, N_DRAFTS = 4, 3
 EXPLORED, AMORPHOUS = (1, 2, 3), 4  # rounds: active learning by MD, then amorphous silicon
-STRAINED = 7  # round of strained crystals; 5 and 6 are the frames for ab initio labels
+STRAINED = 7  # round of strained crystals
 SEEDS = (11, 22, 33, 44)
 DRAFT_STEPS, FINAL_STEPS, CORRECTION_STEPS = 3000, 14000, 4000
 EXPLORE_STEPS, PER_RUN = 2500, 8
 LABELS = paths.DATA / "training" / NAME
 
-AB_INITIO, AB_INITIO_ROUND = "gpaw", 5
+AB_INITIO, AB_INITIO_ROUND, SMALLEST_ROUND = "gpaw", 5, 6
 SMALL_ATOMS, MAX_ATOMS = 32, 48  # of a melt, and of any frame for ab initio labels, whose cost grows with their cube
 SMALLEST_ATOMS = 16  # of melts that cost a quarter, so that there are many
 PER_SYSTEM = 8
@@ -76,11 +76,11 @@ DESCRIPTION = {
 
 def labelled() -> list[Atoms]:
     """All usable labelled frames, in round order."""
-    files = {int(file.stem.removeprefix("round")): file for file in sorted(LABELS.glob("round*.extxyz"))}
+    files = {int(file.stem.removeprefix("round")): file for file in LABELS.glob("round*.extxyz")}
     if not files:
         raise FileNotFoundError(f"No labels in {LABELS}. They are part of the repository; restore them with git.")
     frames = []
-    for number, file in files.items():
+    for number, file in sorted(files.items()):
         for atoms in read_frames(file):
             atoms.info["round"] = number
             if usable(atoms):
@@ -143,7 +143,7 @@ def smallest_melts(work: Path) -> Path:
     if not target.exists():
         potential = potentials.get(NAME)
         moved = explore(
-            work / "smallest", potential.models(), AB_INITIO_ROUND + 1, EXPLORE_STEPS, 12,
+            work / "smallest", potential.models(), SMALLEST_ROUND, EXPLORE_STEPS, 12,
             low_eV_A=0.0, n_atoms=SMALLEST_ATOMS,
         )  # fmt: skip
         melts = [atoms for atoms in moved if atoms.info["system"].startswith("melt")]
@@ -221,7 +221,9 @@ def make(folder: Path, the_plan: Plan, say: Say) -> potentials.Potential:
         "ab_initio": summary(dft, errors),
         "pareto": pareto.saved(LABELS),
     }
-    published = publish(NAME, after, [*given.lifted, *given.ab_initio], given.test, DESCRIPTION | details, probe())
+    moved = [atoms for atoms in given.test if atoms.info["round"] in (*EXPLORED, AMORPHOUS)]
+    trained_on = [*given.lifted, *given.ab_initio]
+    published = publish(NAME, after, trained_on, given.test, moved, DESCRIPTION | details, probe())
     say(str(table(errors)))
     return into_card(published, given.test, say, dft)
 

@@ -34,6 +34,7 @@ def test_the_notebook_from_restart_to_the_last_cell(lab, page, artifacts):
     page.screenshot(path=artifacts / "follow.png")
     assert page.get_by_text("Error displaying widget").count() == 0
 
+    assert page.locator(".jp-OutputArea-output img").count() >= 8
     still, moving = cell_of(page, "view(atoms)"), cell_of(page, "view(run)")
     for name, cell in (("nglview", still), ("ovito", moving)):
         image = picture(cell.locator("canvas").first)

@@ -5,9 +5,10 @@ import stat
 
 import pytest
 
-from lisi_nb.engine import devices
+from lisi_nb.engine import devices, execute
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.execute import command, environment
+from lisi_nb.errors import RunFailed
 
 
 @pytest.fixture
@@ -92,3 +93,26 @@ def test_command_and_environment():
     assert environment(one)["CUDA_VISIBLE_DEVICES"] == ""
     assert environment(Device("gpu", "G", 1, "3"))["CUDA_VISIBLE_DEVICES"] == "3"
     assert environment(two)["OMP_NUM_THREADS"] == "1"
+
+
+def test_lammps_is_asked_once_for_its_libraries(tmp_path, monkeypatch):
+    """And again after an install; an installation that is broken is said, with the reason."""
+    monkeypatch.setenv("LISI_NB_DATA", str(tmp_path))
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/of/the/user")
+    monkeypatch.setattr(execute, "_ASK", "raise SystemExit('no deepmd here')")
+    execute.lammps.cache_clear()
+    with pytest.raises(RunFailed, match=r"(?s)make setup.*no deepmd here"):
+        execute.lammps()
+    found = (
+        '{"program": "/bin/lmp", "environment": {"LD_LIBRARY_PATH": "/of/lammps", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}}'
+    )
+    for code in (f"print({found!r})", "raise SystemExit('asked twice')"):
+        monkeypatch.setattr(execute, "_ASK", code)
+        execute.lammps.cache_clear()
+        assert command(Device("cpu", "test", ranks=1))[0] == "/bin/lmp"
+        assert environment(Device("cpu", "test", ranks=1))["LD_LIBRARY_PATH"] == "/of/lammps:/of/the/user"
+    monkeypatch.setattr(execute.sysconfig, "get_paths", lambda: {"purelib": str(tmp_path)})
+    execute.lammps.cache_clear()
+    with pytest.raises(RunFailed, match="asked twice"):
+        execute.lammps()
+    execute.lammps.cache_clear()

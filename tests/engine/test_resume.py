@@ -81,6 +81,7 @@ def test_energy_is_conserved_across_a_restart_without_thermostat(tmp_path):
     for step, positions in continued.items():
         np.testing.assert_allclose(positions, expected[step], atol=1e-5)
     energy = parse.thermo(whole / "log.lammps")["TotEng"]
+    # The first steps out of a random packing are steep; the time step is for what comes after.
     assert np.ptp(energy[4:]) < 2e-3 * len(atoms), "without thermostat the energy is kept"
     np.testing.assert_allclose(parse.thermo(rest / "log.1.lammps")["TotEng"], energy[8:], rtol=1e-6)
 

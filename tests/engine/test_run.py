@@ -153,13 +153,14 @@ def test_status_of_a_dead_a_reused_and_an_unnamed_process_is_interrupted(empty_d
 
 
 def test_a_clock_that_is_set_changes_no_process(empty_data, monkeypatch):
-    """An hour forward or back, between the start of a run and a look at it from another process."""
+    """An hour forward or back, between the start of a run and a look at it: psutil's start times jump, ours do not."""
     run = new_run()
     run.update(state="running", pid=os.getpid(), process_start=start_of())
-    now, boot = time.time, psutil.boot_time()
+    now, boot, started = time.time, psutil.boot_time(), psutil.Process().create_time()
     for jump_s in (3600.0, -3600.0):
         monkeypatch.setattr(time, "time", lambda jump_s=jump_s: now() + jump_s)
-        monkeypatch.setattr(psutil, "boot_time", lambda jump_s=jump_s: boot + jump_s)
+        monkeypatch.setattr(psutil._pslinux, "boot_time", lambda jump_s=jump_s: boot + jump_s)
+        assert psutil.Process().create_time() == pytest.approx(started + jump_s, abs=2)
         assert run.status()["state"] == "running"
 
 

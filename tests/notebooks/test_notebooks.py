@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from lisi_nb import paths
 from lisi_nb.reproduce import WIDGET_VIEW
@@ -103,6 +104,20 @@ def test_exercises_and_quiz_have_folded_answers(study):
     assert own.count("<details>") == own.count("</details>") == 3
     assert len(re.findall(r"^\d\. ", quiz.partition("<details>")[0], re.M)) == 3
     assert "<details>" in quiz
+
+
+if not Path("/usr/bin/chromium").exists():  # else tests/browser runs them
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(1800)
+    @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+    def test_runs_from_top_to_bottom_at_smoke_scale(path, monkeypatch, tmp_path):
+        monkeypatch.setenv("LISI_NB_SCALE", "smoke")
+        notebook, _, _ = read(path)
+        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+        outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+        assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
+        assert sum("image/png" in o.get("data", {}) for o in outputs) >= 2
 
 
 def test_start_here_is_a_few_lines():

@@ -20,8 +20,8 @@ def stages(monkeypatch):
         members = potentials.get("lisi").members()
         return members[:1], members[1:2]
 
-    def publish(name, members, training, test, description, probe):
-        given.update(members=members, training=training, test=test, description=description)
+    def publish(name, members, training, test, moved, description, probe):
+        given.update(members=members, training=training, test=test, moved=moved, description=description)
         return potentials.get("lisi")
 
     def into_card(potential, test, say, dft):
@@ -50,6 +50,7 @@ def test_make_tells_the_card_what_was_held_out_and_what_it_changed(tmp_path, sta
     refuse_overlap(stages["training"], tested)
     assert len(stages["training"]) == len(stages["sets"].lifted) + len(stages["sets"].ab_initio)
     assert "pretrained, meV/atom" in said[-1]
+    assert set() < {a.info["round"] for a in stages["moved"]} <= {*recipe.EXPLORED, recipe.AMORPHOUS}, "none was built"
     assert stages["validated"][:2] == ("lisi", stages["test"])
     assert stages["validated"][2].held_out
 

@@ -21,6 +21,7 @@ from lisi_nb.structures.packing import random_packing
 from lisi_nb.training import amorphous_frames, dataset, explore, train
 from lisi_nb.training import label as labelling
 from lisi_nb.training.frames import initial_frames, melt_volume_A3, random_melt, small_interface, strained_crystals
+from lisi_nb.training.held_out import is_held_out
 
 LJ = dict(epsilon=0.05, sigma=2.4, rc=5.0)
 
@@ -271,6 +272,7 @@ def test_strained_crystals_are_sheared_crystals():
     assert 0.005 < np.abs(shear).mean() < np.abs(strain).max() < 0.12
     for atoms in silicon:
         assert (np.bincount(neighbor_list("i", atoms, 2.85), minlength=8) == 4).mean() > 0.8
+    assert not [a for a in strained_crystals() if is_held_out(a)]
     ids = [labelling.frame_id(a) for a in strained_crystals()]
     assert ids == [labelling.frame_id(a) for a in strained_crystals()]
     assert len(set(ids)) == len(ids)

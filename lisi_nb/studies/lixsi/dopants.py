@@ -17,6 +17,7 @@ from ase.data import atomic_numbers, covalent_radii
 from lisi_nb import paths, references
 from lisi_nb.analysis.bonds import find_bonds
 from lisi_nb.analysis.clusters import SI_SI_A
+from lisi_nb.potentials.compressed import sha256
 from lisi_nb.references.relaxing import DONE, Progress, relaxed_by
 from lisi_nb.structures.dopants import SITES, doped_cluster
 from lisi_nb.verdicts import Claim
@@ -120,8 +121,10 @@ def quick_look(elements: Sequence[str] = PAPER_BEST, progress: Progress | None =
     ------
     ValueError, RunFailed
         As of `models` and `lisi_nb.references.relaxing.relaxed_by`.
+    FileNotFoundError
+        An element is not among the relaxations of the repository, and ``make reference`` was not run.
     """
-    folder = paths.cache() / "dopants"
+    folder = paths.cache() / "dopants" / sha256(RELAXED)[:12]  # later relaxations of the repository get their own
     if not (folder / DONE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(RELAXED, folder / DONE)

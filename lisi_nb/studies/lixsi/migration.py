@@ -16,12 +16,13 @@ from ase import Atoms
 from lisi_nb.analysis.barriers import Barrier, forward_by, migration_barrier
 from lisi_nb.analysis.elasticity import relaxed
 from lisi_nb.errors import check_range
+from lisi_nb.params import ByScale
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.vacancies import LONGEST_A, Hop, distinct, hop_ends, li_hops
 from lisi_nb.studies.lixsi.thermodynamics import FMAX_eV_A
 
 Progress = Callable[[str], None]
-N_HOPS = {"smoke": 1, "lesson": 3, "paper": 8}
+N_HOPS = ByScale({"smoke": 1, "lesson": 3, "paper": 8})
 
 
 @dataclass(frozen=True, eq=False)

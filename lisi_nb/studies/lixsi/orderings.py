@@ -16,6 +16,7 @@ from ase.io import read, write
 from lisi_nb import paths, potentials
 from lisi_nb.analysis.elasticity import lower, relaxed
 from lisi_nb.errors import check_range
+from lisi_nb.params import ByScale
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.delithiated import X_MAX, amorphous_volume_A3
 from lisi_nb.structures.orderings import Ordering, Search, search_orderings
@@ -24,12 +25,13 @@ from lisi_nb.studies.lixsi.thermodynamics import FMAX_eV_A
 Progress = Callable[[str], None]
 QUICK_STEPS = 60  # of every ordering searched; the lowest are relaxed to the end
 QUICK_FMAX_eV_A = 0.1
-BRANCH: dict[str, dict[str, Any]] = {  # of `delithiation` at each scale; the two-phase region is looked for around 2.25
+# Of `delithiation`; the two-phase region is looked for around x = 2.25.
+BRANCH: ByScale[dict[str, Any]] = ByScale({
     "smoke": dict(xs=(3.0, 1.5), population=4, n_generations=1, n_relaxed=1),
     "lesson": dict(xs=(3.5, 3.0, 2.25, 1.5, 0.75), population=6, n_generations=2, n_relaxed=1),
     "paper": dict(xs=(3.5, 3.25, 3.0, 2.75, 2.5, 2.25, 2.0, 1.5, 1.0, 0.75, 0.5, 0.25), repeats=(2, 2, 2),
                   population=40, n_generations=50, n_relaxed=10),
-}  # fmt: skip
+})  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from lisi_nb.errors import check_choice
+from lisi_nb.params import ByScale, parameter
 from lisi_nb.params import Params as BaseParams
-from lisi_nb.params import parameter
 from lisi_nb.structures.delithiated import X_MAX
 
 SCALES = ("smoke", "lesson", "paper")
 STARTS = ("amorphous", "crystal")
 REPEATS = ("1x1x1", "2x1x1", "2x2x1", "2x2x2", "3x3x3")
 PAPER_X = (0.75, 1.0, 2.25, 3.5, X_MAX)
-TEMPERATURES_K = {  # of a sweep at each scale; the lesson is hotter than the paper, to see diffusion within a lesson
-    "smoke": (1000.0,),
-    "lesson": (800.0, 1000.0, 1200.0),
-    "paper": tuple(float(t) for t in range(400, 1201, 100)),
-}
+# Of a sweep; the lesson is hotter than the paper, to see diffusion within a lesson.
+TEMPERATURES_K: ByScale[tuple[float, ...]] = ByScale(
+    smoke=(1000.0,),
+    lesson=(800.0, 1000.0, 1200.0),
+    paper=tuple(float(t) for t in range(400, 1201, 100)),
+)
 
 
 @dataclass(frozen=True)

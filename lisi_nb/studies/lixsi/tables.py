@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from lisi_nb.errors import check_choice
 from lisi_nb.studies.lixsi.analyse import Result
 from lisi_nb.studies.lixsi.dopants import PAPER_BEST, Screening
 from lisi_nb.studies.lixsi.migration import HopBarrier
@@ -41,6 +42,9 @@ def results_table(results: Mapping[str, Result]) -> Table:
 
 def statements_table(results: Mapping[str, Result], about: Sequence[str] = ()) -> Table:
     """What there is to say about each result (or only `about` these), also where there is no number."""
+    known = {what for r in results.values() for what in r.statements}
+    for what in about:
+        check_choice("about", what, known)
     rows = [
         (name, what, text)
         for name, r in results.items()

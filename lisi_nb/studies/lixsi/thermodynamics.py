@@ -25,16 +25,17 @@ from lisi_nb.analysis.energetics import (
     voltage_steps,
 )
 from lisi_nb.errors import check_choice
+from lisi_nb.params import ByScale
 from lisi_nb.structures.crystals import LI_RICH, crystal
 from lisi_nb.verdicts import Claim
 
 CRYSTALS = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li15Si4", "Li17Si4", "Li21Si5")
-CRYSTALS_OF = {"smoke": ("LiSi", "Li7Si3", "Li15Si4"), "lesson": CRYSTALS, "paper": CRYSTALS}
+CRYSTALS_OF = ByScale({"smoke": ("LiSi", "Li7Si3", "Li15Si4"), "lesson": CRYSTALS, "paper": CRYSTALS})
 PAPER_GROUND_STATES = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li21Si5")
 FMAX_eV_A = 0.02  # the paper's
 ROUNDING_eV = 1e-6
 NEAR_X, FEWEST_X = 0.1, 2  # compositions that a two-phase region is judged from
-FEWEST_SEARCHED = 500  # orderings of each x: a dozen are a sample, not a search
+FEWEST_SEARCHED = 500  # orderings of each x, our choice: the paper looked at thousands, a dozen are only a sample
 PER_ATOM_eV = 0.015  # PBE set-ups differ by so much in these formation energies; a corner of the hull within it is none
 # Phases before and after, and the names of the PBE and of the measured value (at 415 C, where LiSi and Li15Si4 do not
 # form, so that their neighbours make one step).
@@ -278,8 +279,8 @@ def hull_claim(found: Thermodynamics) -> Claim:
 def two_phase_claim(found: Amorphous, n_searched: int | None = None) -> Claim:
     """Q2: two phases between x = 2.25 and 3.75, a solid solution below.
 
-    `n_searched` orderings were looked at for each composition: below `FEWEST_SEARCHED` the lowest is not known to be
-    the lowest, and the claim ``undecided``. None: the structures were not searched for.
+    `n_searched` orderings were looked at for each composition (None: not a search): with fewer than `FEWEST_SEARCHED`
+    the claim is ``undecided``.
     """
     low, high = (
         published.value("nanoparticle", f"two_phase_composition_{end}", "LixSi").value for end in ("min", "max")

@@ -14,7 +14,7 @@ from lisi_nb import paths, plots
 from lisi_nb.potentials import Potential
 from lisi_nb.tables import Table
 from lisi_nb.training.ab_initio import Labels
-from lisi_nb.training.publish import tell_card, test_errors
+from lisi_nb.training.publish import REPORT, tell_card, test_errors
 from lisi_nb.training.validation import ab_initio, abuse, alloys, elements, labels
 from lisi_nb.training.validation.findings import GOALS, Finding
 from lisi_nb.units import duration
@@ -27,7 +27,6 @@ SECTIONS: dict[str, Callable[[Potential], list[Finding]]] = {
     "amorphous and liquid": alloys.amorphous,
     "abuse": abuse.abuse,
 }
-REPORT = "validation"
 COLUMNS = ("quantity", "system", "ours", "DFT", "experiment", "verdict", "note")
 
 
@@ -152,7 +151,10 @@ def counts(found: dict[str, list[Finding]]) -> tuple[int, int]:
 
 
 def into_card(potential: Potential, held_out: list[Atoms], say: Say, dft: Labels | None = None) -> Potential:
-    """Validate a potential, with the report in ``validation/`` beside its card and what came out in the card."""
+    """Validate a potential, with the report in ``validation/`` beside its card and what came out in the card.
+
+    Parameters are those of `validate`; returns the potential with its new card.
+    """
     found = validate(potential, held_out, potential.folder / REPORT, say, dft)
     n_judged, n_good = counts(found)
     facts = {"report": f"{REPORT}/validation.md", "n_numbers_judged": n_judged, "n_good": n_good}
