@@ -277,10 +277,9 @@ def hull_claim(found: Thermodynamics) -> Claim:
 
 
 def two_phase_claim(found: Amorphous, n_searched: int | None = None) -> Claim:
-    """Q2: two phases between x = 2.25 and 3.75, a solid solution below.
+    """Q2: two phases between x = 2.25 and 3.75, a solid solution below; undecided where few orderings were searched.
 
-    `n_searched` orderings were looked at for each composition (None: not a search): with fewer than `FEWEST_SEARCHED`
-    the claim is ``undecided``.
+    `n_searched` is the number at each composition, and `FEWEST_SEARCHED` are needed; None means no search.
     """
     low, high = (
         published.value("nanoparticle", f"two_phase_composition_{end}", "LixSi").value for end in ("min", "max")
