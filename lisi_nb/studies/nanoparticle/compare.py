@@ -100,6 +100,7 @@ def _formation(result: Result, x: float) -> Measured:
 
 
 def _most_stable(results: Mapping[str, Result]) -> Claim:
+    """Energies per Si hold the surface's, so a particle with more silicon lies lower: the sizes are said."""
     text = "Above x = 2.25 particles cut from the crystal are lowest in energy, below it those of a-Li2.25Si"
     crystal, amorphous = results["c-Li3.75Si"], results["a-Li2.25Si"]
     above, below = [], []
@@ -113,7 +114,8 @@ def _most_stable(results: Mapping[str, Result]) -> Claim:
     verdict = "false" if "false" in verdicts else "true" if verdicts == {"true"} else "undecided"
     numbers = [f"x = {x:g}: a-Li3.50Si {a}, c-Li3.75Si {c}" for x, a, c, _ in above]
     numbers += [f"x = {x:g}: c-Li3.75Si {c}, a-Li2.25Si {a}" for x, c, a, _ in below]
-    return Claim(text, verdict, "; ".join(numbers))
+    sizes = ", ".join(f"{name} {result.compositions[0].n_si}" for name, result in results.items())
+    return Claim(text, verdict, f"{'; '.join(numbers)}; Si atoms: {sizes}, and more of them have less surface each")
 
 
 def _from_outside(result: Result) -> Claim:
