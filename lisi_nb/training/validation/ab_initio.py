@@ -161,21 +161,23 @@ def in_words(labels: Labels, comparison: Comparison) -> str:
 
 
 def charts(comparison: Comparison) -> tuple[Chart, Chart]:
-    """Parity of energy (relative to its mean in each system's label) and of force components, one colour per system."""
-    systems = sorted({str(a.info["system"]) for a, _ in comparison.pairs})
-    energy, force = [], []
-    for system in systems:
-        pairs = [pair for pair in comparison.pairs if pair[0].info["system"] == system]
-        label, model = (
-            np.array([x.get_potential_energy() / len(x) for x in side]) for side in zip(*pairs, strict=True)
-        )
-        energy.append(Curve(1e3 * (label - label.mean()), 1e3 * (model - label.mean()), system, style="points"))
-        label, model = (np.concatenate([x.get_forces().ravel() for x in side]) for side in zip(*pairs, strict=True))
-        force.append(Curve(label, model, system, style="dots"))
-    axis = "less the system's mean DFT energy (meV/atom)"
+    """Parity of energy (relative to DFT's mean in each system) and of force components, one colour per kind."""
+    energy: dict[str, list[np.ndarray]] = defaultdict(list)
+    force: dict[str, list[np.ndarray]] = defaultdict(list)
+    for system in sorted({str(a.info["system"]) for a, _ in comparison.pairs}):
+        sides = list(zip(*(pair for pair in comparison.pairs if pair[0].info["system"] == system), strict=True))
+        energies = np.array([[x.get_potential_energy() / len(x) for x in side] for side in sides])
+        kind = system.split("/")[0]
+        energy[kind].append(1e3 * (energies - energies[0].mean()))
+        force[kind].append(np.array([np.concatenate([x.get_forces().ravel() for x in side]) for side in sides]))
+    points, dots = (
+        [Curve(x, y, kind, style=style) for kind, parts in found.items() for x, y in [np.concatenate(parts, axis=1)]]
+        for found, style in ((energy, "points"), (force, "dots"))
+    )
+    less = "less DFT's mean of the system (meV/atom)"
     return (
-        Chart("Energy, held-out systems", f"DFT, {axis}", f"model, {axis}", (*energy, _diagonal(energy))),
-        Chart("Force components, held-out systems", "DFT (eV/Å)", "model (eV/Å)", (*force, _diagonal(force))),
+        Chart("Energy, held-out systems", f"DFT, {less}", "model, likewise (meV/atom)", (*points, _diagonal(points))),
+        Chart("Force components, held-out systems", "DFT (eV/Å)", "model (eV/Å)", (*dots, _diagonal(dots))),
     )
 
 
