@@ -64,7 +64,7 @@ def test_what_an_archive_holds(smoke_run, tmp_path):
     assert names == {
         "README.txt", "SHA256SUMS", "rerun.sh", "requirements.txt", "manifest.json", "status.json", "results.json",
         "in.lmp", "resume.lmp", "data.lmp", "final.data", "log.lammps", "model_devi.out",
-        "potential/card.json", "potential/member0.pb", "potential/member1.pb", "potential/member2.pb",
+        "potential/card.json", *(f"potential/{m['file']}" for m in smoke_run.manifest["potential"]["members"]),
     }  # fmt: skip
     for line in (here / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
