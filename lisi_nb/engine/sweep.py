@@ -156,7 +156,8 @@ def define(
     seeds : int
         Repetitions of each combination.
     label : str
-        Its name; by default ``sweep-`` and a hash of what it runs.
+        Its name; by default ``sweep-`` and a hash of what it runs. Where another sweep has it, ``-2``, ``-3``, ... is
+        appended.
     device : str
         As for `lisi_nb.engine.devices.choose`; a sweep that exists keeps its own. ``auto`` and ``cpu`` give
         each run ``cores // runs`` ranks, at least 1: one rank each uses the cores best as soon as there are as many
@@ -167,7 +168,7 @@ def define(
     Raises
     ------
     ValueError
-        A bad value or label, nothing to vary, or a label that another sweep has.
+        A bad value or label, or nothing to vary.
     """
     check_range("seeds", seeds, 1, MOST_RUNS)
     if not over and seeds == 1:
@@ -202,25 +203,23 @@ def define(
     label = runs.check_label(label or f"sweep-{seal.identity(FORMAT, study.NAME, {'points': points}, '')[:8]}")
     if before:
         before(definition)
-    return _written(paths.runs() / study.NAME / f"{label}.sweep", definition)
+    return _written(paths.runs() / study.NAME, label, definition)
 
 
 def _identity(study: str, params: dict[str, Any]) -> str:
     return runs.identity(study, params, potentials.get(params["potential"]).sha256)
 
 
-def _written(folder: Path, definition: dict[str, Any]) -> Sweep:
-    sweep = Sweep(folder)
-    if (folder / "sweep.json").exists():
-        if sweep.definition["points"] != definition["points"]:
-            other = sweep.definition["over"]
-            raise ValueError(
-                f"{sweep.label!r} is another sweep already, over {other or 'seeds'}. Choose another --label."
-            )
-        return sweep
-    launch.check_writable(folder)
+def _written(folder: Path, label: str, definition: dict[str, Any]) -> Sweep:
+    names = itertools.chain([label], (runs.check_label(f"{label}-{number}") for number in itertools.count(2)))
+    for sweep in (Sweep(folder / f"{name}.sweep") for name in names):
+        if not (sweep.folder / "sweep.json").exists():
+            break
+        if sweep.definition["points"] == definition["points"]:
+            return sweep
+    launch.check_writable(sweep.folder)
     sweep.update(state="prepared", pid=None, process_start=None, message="", preparing=[], problems={})
-    write_json(folder / "sweep.json", definition)
+    write_json(sweep.folder / "sweep.json", definition)
     return sweep
 
 

@@ -66,10 +66,10 @@ def test_combinations_times_seeds(empty_data):
     assert sweep.status()["runs"] == {"waiting": 12}
     assert sweeps.open_sweep("grid") == sweeps.open_sweep("interdiffusion/grid") == sweep == sweeps.find()[0]
     assert runs.find() == []  # a sweep's folder is no run
-    # The same again opens it; another one must not take its name; without a label the name follows from the runs.
+    # The same again opens it; another one gets a number; without a label the name follows from the runs.
     assert sweeps.define(interdiffusion, SMOKE, over, 3, "grid", "cpu") == sweep
-    with pytest.raises(ValueError, match=r"'grid' is another sweep already, over .*temperature_K"):
-        sweeps.define(interdiffusion, SMOKE, over, 2, "grid", "cpu")
+    for n_seeds, name in ((2, "grid-2"), (1, "grid-3"), (2, "grid-2"), (3, "grid")):
+        assert sweeps.define(interdiffusion, SMOKE, over, n_seeds, "grid", "cpu").label == name
     unnamed = [sweeps.define(interdiffusion, SMOKE, over, n, "", "cpu").label for n in (1, 1, 2)]
     assert unnamed[0] == unnamed[1] != unnamed[2]
 
