@@ -24,7 +24,7 @@ def test_runs_without_a_click(lab, page, artifacts, path):
     for number, cell in enumerate(viewers.all()):
         image = picture(cell.locator("canvas").first)
         cell.screenshot(path=artifacts / f"{path.stem}-view{number}.png")
-        assert painted(image) > 0.05, f"viewer {number} has painted nothing"
+        assert painted(image) > 0.02, f"viewer {number} has painted nothing"
     figures = page.locator(".jp-OutputArea-output img")
     assert figures.count() >= (2 if path.name.startswith("00_") else 8)
     outputs = page.locator(".jp-Notebook").locator("visible=true").inner_text()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import pytest
 
+from lisi_nb import potentials
 from lisi_nb.engine import estimate, lammps, probe
 from lisi_nb.errors import RunFailed
 from lisi_nb.params import Params, parameter
@@ -276,5 +277,6 @@ def test_a_chain_shows_the_lammps_input_of_its_first_segment(study):
     params = study.scaled("smoke")
     shown = Choice(params, study).lammps_input()
     first = study.plan(params, ()).segment
-    assert shown == lammps.input_text(first, [f"potential/member{k}.pb" for k in range(3)])
+    members = [f"potential/{path.name}" for path in potentials.get(params.potential).members()]
+    assert shown == lammps.input_text(first, members)
     assert Choice(params, study).errors == {}

@@ -283,7 +283,7 @@ def test_the_file_browser_is_offered_where_it_shows_the_folder(tmp_path, monkeyp
     place = tmp_path / (".h" if root == ".h" else "") / "data" / "runs" / "x"
     place.mkdir(parents=True)
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
-    server = tmp_path / f"jpserver-{os.getppid() if parent else 1}.json"
+    server = tmp_path / f"jpserver-{os.getppid() if parent else os.getpid()}.json"
     server.write_text(json.dumps({"root_dir": str(tmp_path / root.replace(".h", ""))}))
     assert folder.lab_path(place.resolve()) == path
     shown = folder.folder_html(Run(place))
