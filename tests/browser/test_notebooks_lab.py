@@ -1,6 +1,7 @@
 """Every notebook but 01 (`test_interdiffusion_lab`) in a real JupyterLab, from its first cell to its last."""
 
 import re
+import shutil
 
 import pytest
 from steps import copy_unrun, painted, picture, run_all, wait_done
@@ -33,3 +34,4 @@ def test_runs_without_a_click(lab, page, artifacts, path):
         assert "LAMMPS + DeePMD" in outputs
         assert "MISSING" not in outputs
     assert page.problems == []
+    shutil.rmtree(folder / ".data" / "runs")  # dozens, which the tests of the runs browser did not make
