@@ -34,4 +34,5 @@ def test_runs_without_a_click(lab, page, artifacts, path):
         assert "LAMMPS + DeePMD" in outputs
         assert "MISSING" not in outputs
     assert page.problems == []
-    shutil.rmtree(folder / ".data" / "runs")  # dozens, which the tests of the runs browser did not make
+    # Dozens, which the tests of the runs browser did not make; 06 makes none.
+    shutil.rmtree(folder / ".data" / "runs", ignore_errors=True)
