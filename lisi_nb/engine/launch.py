@@ -104,7 +104,7 @@ def prepare(
             "n_steps": n_steps,
             "timestep_fs": params.timestep_fs,  # type: ignore[attr-defined]
             "device": dataclasses.asdict(where),
-            "command": [Path(word).name if "/" in word else word for word in execute.command(where, program="lmp")],
+            "command": [Path(word).name if "/" in word else word for word in execute.command(where)],
             "versions": versions.installed(),
         }
         runs.create(draft, manifest, n_steps)

@@ -110,9 +110,24 @@ def test_lammps_is_asked_once_for_its_libraries(tmp_path, monkeypatch):
         monkeypatch.setattr(execute, "_ASK", code)
         execute.lammps.cache_clear()
         assert command(Device("cpu", "test", ranks=1))[0] == "/bin/lmp"
-        assert environment(Device("cpu", "test", ranks=1))["LD_LIBRARY_PATH"] == "/of/lammps:/of/the/user"
+        assert environment(Device("cpu", "test", ranks=1))["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+        assert environment(Device("cpu", "test", ranks=1))["LD_LIBRARY_PATH"] == "/of/the/user:/of/lammps"
     monkeypatch.setattr(execute.sysconfig, "get_paths", lambda: {"purelib": str(tmp_path)})
     execute.lammps.cache_clear()
     with pytest.raises(RunFailed, match="asked twice"):
         execute.lammps()
     execute.lammps.cache_clear()
+
+
+def test_what_lammps_needs_is_found_from_any_environment(tmp_path, monkeypatch):
+    """A kernel that has imported TensorFlow has set the same before: the answer must not leave it out."""
+    found = []
+    for place, setting in (("plain", ""), ("kernel", "true")):
+        monkeypatch.setenv("LISI_NB_DATA", str(tmp_path / place))
+        monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", setting)
+        execute.lammps.cache_clear()
+        found.append(execute.lammps())
+    execute.lammps.cache_clear()
+    assert found[0] == found[1]
+    assert found[1]["environment"]["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert "LAMMPS_PLUGIN_PATH" in found[1]["environment"]
