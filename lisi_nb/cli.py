@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--label", default="", help="name of the sweep and first part of its run folders' names")
     sub.add_argument("--detach", action="store_true", help="return at once; the sweep goes on")
     sub.add_argument("--yes", action="store_true", help="start even if it takes a day or may not fit")
+    sub.add_argument("--cluster", default="", metavar="PROFILE", help="submit its runs to a scheduler; see the README")
     sub.add_argument("--quantity", action="append", default=[], help="show only this one; repeatable")
     sub.add_argument("--charts", default="", metavar="FOLDER", help="write charts across the runs there")
     what = sub.add_mutually_exclusive_group()
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--scale", default="lesson", help="smoke (seconds), lesson (minutes) or paper")
     sub.add_argument("--seeds", type=int, default=1, help="independent repetitions of each run")
     sub.add_argument("--device", default="auto", help=DEVICES)
+    sub.add_argument("--yes", action="store_true", help="start even if it takes more than a day or may not fit")
     sub = add("runs", command_runs)
     sub.add_argument("--study", default=None)
     for name, action in (("show", command_show), ("stop", command_stop)):

@@ -15,9 +15,10 @@ from types import ModuleType
 from typing import Any
 
 from lisi_nb import paths, plots
-from lisi_nb.engine import estimate, launch
+from lisi_nb.engine import afford, cluster, estimate, launch
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.run import Run
+from lisi_nb.units import pretty
 
 Say = Callable[[str], None]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -41,7 +42,9 @@ class TimeLeft:
         return sum(self.todo[index + 1 :]) * self.spent / self.done if self.done else None
 
 
-def run_all(study: ModuleType, scale: str, seeds: int, device: str, say: Say, words: Callable) -> dict[str, list[Run]]:
+def run_all(
+    study: ModuleType, scale: str, seeds: int, device: str, say: Say, words: Callable, yes: bool = False
+) -> dict[str, list[Run]]:
     """Run every variant and seed one after the other; the same inputs reopen finished runs.
 
     Parameters
@@ -52,20 +55,28 @@ def run_all(study: ModuleType, scale: str, seeds: int, device: str, say: Say, wo
         Scale name, number of seeds, and ``auto``, ``cpu`` or ``gpu``.
     say, words : callable
         Print a line; turn seconds into words.
+    yes : bool
+        Start even if all runs together take more than a day or may not fit.
 
     Returns
     -------
     dict
         Variant name -> finished runs.
+
+    Raises
+    ------
+    ValueError
+        They do, without `yes`; nothing is started.
     """
     jobs = [(name, params) for name, each in study.variants(scale, seeds).items() for params in each]
+    afford.check(study, [params for _, params in jobs], device, yes)
     left = TimeLeft([float(estimate.atom_steps(study, params)) for _, params in jobs])
     found: dict[str, list[Run]] = {}
     for index, (name, params) in enumerate(jobs):
         started, tenth = time.monotonic(), -1
         say(f"[{index + 1}/{len(jobs)}] {name}, seed {params.seed}")
         run = launch.prepare(study, params, f"{scale}-{name}", device, _built(say))
-        launch.start(run, resume=True)
+        cluster.start(run, resume=True)
 
         def show(status: dict[str, Any], index: int = index) -> None:
             nonlocal tenth
@@ -108,7 +119,7 @@ def report(study: ModuleType, scale: str, found: dict[str, list[Run]], say: Say)
     results = {name: study.analyse(each) for name, each in found.items()}
     rows = [row for result in results.values() for row in study.compare(result)]
     lines = ["| quantity | system | ours ± error | paper | agrees? |", "|---|---|---|---|---|"]
-    lines += [f"| {r.quantity} | {r.system} | {r.ours} | {r.paper:g} {r.unit} | {r.agrees} |" for r in rows]
+    lines += [f"| {r.quantity} | {r.system} | {r.ours} | {r.paper:g} {pretty(r.unit)} | {r.agrees} |" for r in rows]
     conditions = sorted({study.at_paper_conditions(r) for r in results.values()} - {""})
     notes = [f"other conditions = {text}: these numbers cannot agree or disagree" for text in conditions]
     notes += [f"WARNING {name}: {w}" for name, result in results.items() for w in result.warnings]
@@ -177,10 +188,12 @@ def without_widgets(notebook: Any) -> Any:
     return notebook
 
 
-def reproduce(study: ModuleType, scale: str, seeds: int, device: str, say: Say, words: Callable) -> dict[str, Any]:
-    """Runs, report and notebook; return where everything lies."""
+def reproduce(
+    study: ModuleType, scale: str, seeds: int, device: str, say: Say, words: Callable, yes: bool = False
+) -> dict[str, Any]:
+    """Runs (see `run_all`), report and notebook; return where everything lies."""
     started = time.monotonic()
-    found = run_all(study, scale, seeds, device, say, words)
+    found = run_all(study, scale, seeds, device, say, words, yes)
     folder = report(study, scale, found, say)
     say(f"runs and analysis took {words(time.monotonic() - started)}; executing the notebook ...")
     notebook = execute_notebook(study, scale, folder)

@@ -26,4 +26,4 @@ def command_reproduce(options: argparse.Namespace) -> Answer:
         )
     study = get_study(options.study)
     check_choice("scale", options.scale, study.SCALES)
-    return 0, reproduce.reproduce(study, options.scale, options.seeds, options.device, say, duration)
+    return 0, reproduce.reproduce(study, options.scale, options.seeds, options.device, say, duration, options.yes)

@@ -44,7 +44,7 @@ def _listed(run: Run) -> tuple[str, ...]:
     )
     if problem := _problem(run):
         return (*shown, "unknown", problem, run.id)
-    device = run.manifest["device"]
+    device = status.get("device") or run.manifest["device"]
     where = f"gpu:{device['cuda_visible']}" if device["kind"] == "gpu" else f"cpu:{device['ranks']}"
     return (*shown, where, run.manifest["potential"]["name"], run.id)
 

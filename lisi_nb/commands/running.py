@@ -28,10 +28,7 @@ def command_run(options: argparse.Namespace) -> Answer:
     elif state in ("failed", "stopped", "interrupted") and not options.again:
         say(f"  it {state} earlier; go on with `lisi-nb resume {run.id}`, or start it over with --again")
         return 1, summary(run)
-    if options.cluster:
-        cluster.submit(run, options.cluster, again=options.again)
-    else:
-        launch.start(run, again=options.again)
+    cluster.start(run, options.cluster, again=options.again)
     if not options.detach:
         launch.wait(run, progress_line())
         if message := run.status()["message"]:
@@ -58,11 +55,7 @@ def command_stop(options: argparse.Namespace) -> Answer:
 
 def command_resume(options: argparse.Namespace) -> Answer:
     """``lisi-nb resume``: go on with a stopped or interrupted run to its original target."""
-    run = runs.open_run(options.run)
-    if scheduler := runs.scheduled(run.recorded()):
-        cluster.submit(run, scheduler["profile"], resume=True)
-    else:
-        launch.start(run, resume=True)
+    run = cluster.start(runs.open_run(options.run), resume=True)
     if not options.detach:
         launch.wait(run, progress_line())
     say(run.status()["message"] or str(run))

@@ -8,12 +8,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lisi_nb import params as parameters
 from lisi_nb import plots
 from lisi_nb.commands.common import Answer, chosen, get_study, say
-from lisi_nb.engine import comparison, devices, estimate
+from lisi_nb.engine import cluster_profiles, comparison, devices, estimate
 from lisi_nb.engine import run as runs
 from lisi_nb.engine import sweep as sweeps
 from lisi_nb.engine.sweep import Sweep
+from lisi_nb.errors import check_range
+from lisi_nb.params import Params
 
 
 def command_sweep(options: argparse.Namespace) -> Answer:
@@ -23,10 +26,9 @@ def command_sweep(options: argparse.Namespace) -> Answer:
     elif options.show:
         return 0, show(sweeps.open_sweep(options.show), options.quantity, options.charts)
     elif options.resume:
-        sweep = sweeps.start(sweeps.open_sweep(options.resume))
+        sweep = sweeps.start(sweeps.open_sweep(options.resume), options.cluster or None)
     elif options.study:
-        sweep = defined(get_study(options.study), options)
-        sweeps.start(sweep)
+        sweep = sweeps.start(defined(get_study(options.study), options), options.cluster)
     else:
         return 0, listed()
     if options.detach or options.pause:
@@ -40,21 +42,55 @@ def command_sweep(options: argparse.Namespace) -> Answer:
 def defined(study: ModuleType, options: argparse.Namespace) -> Sweep:
     """The sweep of the command line, after the check of its cost."""
     params = chosen(study, options)
-    over = dict(sweeps.values(params, text) for text in options.over)
+    over = dict(values(params, text) for text in options.over)
     if len(over) < len(options.over):
         raise ValueError("A parameter is given twice with --over. Give all its values in one.")
+    if options.cluster:
+        cluster_profiles.get(options.cluster)  # an unknown one is told before anything is written
 
     def check(definition: dict[str, Any]) -> None:
         gpus, ranks, points = definition["gpus"], definition["ranks"], definition["points"]
         device, slots = (f"gpu:{gpus[0]}", len(gpus)) if gpus else (f"cpu:{ranks}", devices.cpu_cores() // ranks)
         made = [runs.by_hash(study.NAME, point["identity"]) for point in points]
         todo = [p for p, run in zip(points, made, strict=True) if run is None or run.status()["state"] != "finished"]
-        say(f"{len(points)} runs, {len(points) - len(todo)} of them finished; {slots} at a time on {device}")
-        if todo and not options.yes:
+        where = f"the others go to cluster {options.cluster}" if options.cluster else f"{slots} at a time on {device}"
+        say(f"{len(points)} runs, {len(points) - len(todo)} of them finished; {where}")
+        if todo and not (options.yes or options.cluster):
             costs = [estimate.estimate(study, study.Params(**p["params"]), device, exact=False) for p in todo]
             estimate.check(costs, slots)
 
-    return sweeps.define(study, params, over, options.seeds, options.label, options.device, check)
+    device = "cpu" if options.cluster else options.device  # what a cluster run uses stands in its profile
+    return sweeps.define(study, params, over, options.seeds, options.label, device, check)
+
+
+def values(params: Params, text: str) -> tuple[str, list[Any]]:
+    """Read ``name=700,800,900`` or ``name=700:1100:100`` (with its end) as a parameter's name and values.
+
+    Raises
+    ------
+    ValueError
+        Not of this form, an unknown parameter, a value out of range, or one that comes twice.
+    """
+    name, _, listed = text.partition("=")
+    words = [word.strip() for word in listed.split(",")]
+    if ":" in listed:
+        words = _range(text, listed)
+    found = [getattr(parameters.from_text(params, [f"{name}={word}"]), name) for word in words if word]
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"{text!r} gives no value, or one twice. Write name=1,2,3 or name=FROM:TO:STEP.")
+    return name, found
+
+
+def _range(text: str, listed: str) -> list[str]:
+    try:
+        first, last, step = (float(word) for word in listed.split(":"))
+        count = int((last - first) / step + 1e-9) + 1
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise ValueError(
+            f"{text!r} is not of the form name=FROM:TO:STEP, such as temperature_K=700:1100:100."
+        ) from None
+    check_range(f"number of values in {text!r}", count, 1, sweeps.MOST_RUNS)
+    return [f"{first + k * step:.10g}" for k in range(count)]
 
 
 def summary(sweep: Sweep) -> dict[str, Any]:
@@ -64,6 +100,7 @@ def summary(sweep: Sweep) -> dict[str, Any]:
         "sweep": sweep.label,
         "folder": str(sweep.folder),
         "status": status["state"],
+        "cluster": sweep.profile,
         "pid": status["pid"],
         "runs": status["runs"],
         "problems": status["problems"],
@@ -76,7 +113,9 @@ def summary(sweep: Sweep) -> dict[str, Any]:
 def line(sweep: Sweep, status: dict[str, Any]) -> str:
     """A sweep in one line."""
     counts = ", ".join(f"{number} {state}" for state, number in sorted(status["runs"].items()))
-    return f"{sweep.label} ({status['state']}): {counts}"
+    place = f" on cluster {sweep.profile}" if sweep.profile else ""
+    message = f". {status['message']}" if status["state"] == "interrupted" else ""
+    return f"{sweep.label} ({status['state']}{place}): {counts}{message}"
 
 
 def listed() -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from ase.io import write
 
-from lisi_nb import potentials
 from lisi_nb.analysis import trust
 from lisi_nb.engine.run import Run
 
@@ -15,14 +14,15 @@ AT_MOST = 20
 
 
 def save_candidates(run: Run) -> Path | None:
-    """Write the frames between the trust thresholds of the run's potential to ``candidates.extxyz``, if there are any.
+    """Write the frames between the limits of the run (`Run.trust_eV_A`) to ``candidates.extxyz``, if there are any.
 
     At most 20, spread in time (`lisi_nb.analysis.trust.candidates`); ``max_devi_f_eV_A`` and step stand in the header
     of each, and ``python -m lisi_nb.training.label`` reads the file.
     """
-    low, high = potentials.get(run.manifest["potential"]["name"]).card["validity"]["trust_eV_A"]
     looks = run.model_deviation()
-    chosen = trust.candidates(looks["max_devi_f_eV_A"], low, high, AT_MOST)
+    chosen = trust.candidates(looks["max_devi_f_eV_A"], *run.trust_eV_A, AT_MOST)
+    if not chosen:
+        return None
     deviation = {int(looks["step"][k]): float(looks["max_devi_f_eV_A"][k]) for k in chosen}
     found = []
     for frame in run.frames():

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,28 @@ ASK_EVERY_S = 5.0
 SUBMIT_PATIENCE_S = 60.0  # from "queued" until a job without an id counts as never submitted
 GO_ON = "What it wrote is kept; go on with `lisi-nb resume`."
 _asked: dict[str, tuple[float, dict[str, Any]]] = {}
+
+
+def start(run: Run, profile: str | None = None, again: bool = False, resume: bool = False) -> Run:
+    """Start or continue a run where it belongs and return at once; what is queued, running or finished is left alone.
+
+    Parameters
+    ----------
+    run : Run
+        From `lisi_nb.engine.launch.prepare`, or opened with `lisi_nb.engine.run.open_run`.
+    profile : str, optional
+        Name of a cluster profile; ``""`` for this machine. By default where it was started last, as its folder says.
+    again, resume : bool
+        For a run that failed, was stopped or interrupted; see `lisi_nb.engine.launch.start`.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError, RunFailed
+        As `submit` and `lisi_nb.engine.launch.start`.
+    """
+    if profile is None:
+        profile = (scheduled(run.recorded()) or {}).get("profile", "")
+    return submit(run, profile, again, resume) if profile else launch.start(run, again, resume)
 
 
 def submit(run: Run, profile: str, again: bool = False, resume: bool = False) -> Run:
@@ -47,10 +69,11 @@ def submit(run: Run, profile: str, again: bool = False, resume: bool = False) ->
         The scheduler did not take the job, in its words; the run is as it was.
     """
     chosen = cluster_profiles.get(profile)
+    known = run.recorded()
     restart = launch.claim(run, again, resume)
     if restart is None:
         return run
-    before = run.recorded()
+    before = where(known) | run.recorded()
     name = f"r{run.folder.name[-8:]}-{secrets.token_hex(2)}"
     folder = _notes(run, name)
     folder.mkdir(parents=True)
@@ -85,6 +108,11 @@ def submit(run: Run, profile: str, again: bool = False, resume: bool = False) ->
     return run
 
 
+def where(status: dict[str, Any]) -> dict[str, Any]:
+    """What of a status says which scheduler the run belongs to: to be kept when it starts over."""
+    return {name: status[name] for name in ("queued", "scheduler") if name in status}
+
+
 def _notes(run: Run, name: str) -> Path:
     return run.folder.resolve() / "scheduler" / name
 
@@ -96,7 +124,7 @@ def look(run: Run, status: dict[str, Any]) -> dict[str, Any]:
     the message: only one that answers can declare a job gone.
     """
     scheduler = status["scheduler"]
-    if status["state"] in ("finished", "failed", "stopped") or _heart_beats(run, status):
+    if status["state"] in ("prepared", "finished", "failed", "stopped") or _heart_beats(run, status):
         return status
     verdict = _notes(run, scheduler["name"]) / "ended.json"
     if verdict.exists():
@@ -200,24 +228,46 @@ def cancel(run: Run, timeout_s: float = 90.0) -> Run:
         raise ValueError(
             f"{run.id} is {status['state']} {where}; only one queued or running on a cluster is cancelled."
         )
-    deadline = time.monotonic() + timeout_s
-    try:
-        with _job(run, scheduler) as (job, job_id):
-            if status["state"] == "running":
-                run.request_stop()
-                _wait(run, min(deadline, time.monotonic() + 0.7 * timeout_s))
-            if run.status()["state"] not in ENDED:
-                job.kill(job_id)
-                _wait(run, deadline)
-    except (Unreachable, FileNotFoundError) as error:
-        raise RunFailed(f"{run.id} was not cancelled: {error}") from error
-    if (now := run.status())["state"] not in ENDED:
-        raise RunFailed(f"{scheduler['system']} job {job_id} of {run.id} is still there after {timeout_s:g} s.")
-    if now["state"] == "interrupted" and now["step"] == 0 and now["pid"] is None:
-        run.update(state="stopped", ended=time.time(), message="Cancelled before it started.")
+    cancel_all([run], timeout_s)
     return run
 
 
-def _wait(run: Run, deadline: float) -> None:
-    while run.status()["state"] not in ENDED and time.monotonic() < deadline:
+def cancel_all(going: Sequence[Run], timeout_s: float = 90.0) -> None:
+    """`cancel` of several queued or running cluster runs at a time; one that has ended meanwhile is left alone.
+
+    Raises
+    ------
+    RunFailed
+        The scheduler cannot be reached, or jobs are still there after `timeout_s`.
+    """
+    begun = time.monotonic()
+    for run in going:
+        run.request_stop()  # one that is queued may start before its job is ended
+    _kill([run for run in going if run.status()["state"] == "queued"])
+    _wait(going, begun + 0.7 * timeout_s)
+    _kill(going)
+    _wait(going, begun + timeout_s)
+    for run in going:
+        if run.status()["state"] == "interrupted" and run.recorded()["state"] == "queued":  # no worker has come up
+            run.update(state="stopped", ended=time.time(), message="Cancelled before it started.")
+    if left := _going(going):
+        names = ", ".join(f"{run.id} ({run.recorded()['scheduler']['system']})" for run in left)
+        raise RunFailed(f"The jobs of {names} are still there after {timeout_s:g} s. Try again, or ask the scheduler.")
+
+
+def _kill(going: Sequence[Run]) -> None:
+    for run in _going(going):
+        try:
+            with _job(run, run.recorded()["scheduler"]) as (job, job_id):
+                job.kill(job_id)
+        except (Unreachable, FileNotFoundError) as error:
+            raise RunFailed(f"{run.id} was not cancelled: {error}") from error
+
+
+def _going(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if run.status()["state"] not in ENDED]
+
+
+def _wait(runs: Sequence[Run], deadline: float) -> None:
+    while _going(runs) and time.monotonic() < deadline:
         time.sleep(0.5)

@@ -17,14 +17,15 @@ from types import ModuleType
 import psutil
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine import devices, execute, versions
+from lisi_nb.engine import afford, devices, execute, versions
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.lammps import STOP_REQUEST
+from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import ENDED, FORMAT, QUEUE_PATIENCE_S, Run
 from lisi_nb.engine.steps import Step
 from lisi_nb.errors import RunFailed
 from lisi_nb.params import Params
-from lisi_nb.potentials.compressed import sha256
+from lisi_nb.potentials.compressed import sha256, untouched
 
 Progress = Callable[[str, int, int], None]
 
@@ -90,7 +91,11 @@ def prepare(
             **({"parent": parent} if parent else {}),
             "identity": digest,
             "params": params.described(),
-            "potential": {"name": potential.name, "members": potential.card["members"]},
+            "potential": {
+                "name": potential.name,
+                "members": potential.card["members"],
+                "trust_eV_A": potential.card["validity"]["trust_eV_A"],
+            },
             "structure": {
                 "sha256": sha256(draft / "data.lmp"),
                 "n_atoms": len(atoms),
@@ -131,7 +136,7 @@ def check_writable(folder: Path) -> None:
 
 
 def restore_models(run: Run) -> None:
-    """Make the compressed models that a run links to again where the cache was cleared.
+    """Make the compressed models that a run links to again where the cache was cleared or a file was damaged.
 
     Raises
     ------
@@ -139,13 +144,14 @@ def restore_models(run: Run) -> None:
         The manifest was changed, or the potential was replaced, since the run was made.
     """
     made_with, links = run.manifest["potential"], sorted((run.folder / "potential").iterdir())
-    if all(link.exists() for link in links):
+    hashes = [member["sha256"] for member in made_with["members"]]
+    if all(link.exists() and untouched(link.resolve(), frozen) for link, frozen in zip(links, hashes, strict=True)):
         return
     potential = potentials.get(made_with["name"])
     if potential.card["members"] != made_with["members"]:
         raise ValueError(
             f"{run.id} was made with another version of potential {potential.name!r}, whose files are gone from the "
-            "cache. Restore the version of its manifest from git, or make a new run."
+            "cache or damaged. Restore the version of its manifest from git, or make a new run."
         )
     for link, model in zip(links, potential.models(), strict=True):
         link.unlink()
@@ -171,9 +177,9 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
     restart = claim(run, again, resume)
     if restart is None:
         return run
-    run.update(state="queued", queued=time.time())
+    run.update(state="queued", queued=time.time(), pid=None, process_start=None)
     with (run.folder / "worker.log").open("w") as log:
-        subprocess.Popen(
+        worker = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
@@ -187,6 +193,8 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    if run.recorded()["state"] == "queued":  # else the worker has noted itself
+        run.update(pid=worker.pid, process_start=start_of(worker.pid))
     return run
 
 
@@ -247,8 +255,13 @@ def launch(
     again: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
+    yes: bool = False,
 ) -> Run:
-    """`prepare` and `start`: the same inputs open the same run."""
+    """`prepare` and `start`: the same inputs open the same run.
+
+    A new one that takes more than a day or may not fit needs ``yes=True`` (`lisi_nb.engine.afford.check`).
+    """
+    afford.check(study, [params], device, yes)
     return start(prepare(study, params, label, device, progress), again, resume)
 
 

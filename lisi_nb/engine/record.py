@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine import launch
+from lisi_nb.engine import cluster, cluster_profiles, launch
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.lammps import DATA_FILE, FINAL_DATA, INPUT, RESUME_INPUT, deviation_file, log_file, trajectory_file
 from lisi_nb.engine.output import Output
@@ -144,9 +144,10 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 def _texts(run: Run, status: dict, trajectory: bool) -> dict[str, str]:
     manifest = run.manifest
     versions = manifest["versions"]
-    kind = "gpu,cu12,lmp" if manifest["device"]["kind"] == "gpu" else "cpu,lmp"
+    device = status.get("device") or manifest["device"]
+    kind = "gpu,cu12,lmp" if device["kind"] == "gpu" else "cpu,lmp"
     script = RERUN.format(
-        ranks=manifest["device"]["ranks"],
+        ranks=device["ranks"],
         segments=" ".join(_dynamics(run)),
         input=INPUT,
         data=DATA_FILE,
@@ -182,22 +183,28 @@ def check_inputs(run: Run) -> None:
 def rerun(run: Run) -> Run:
     """Start an ended run over, with the same inputs, in the same folder; what it wrote stays in ``previous-N/``.
 
-    The inputs name the folder, so a second folder of the same inputs could not be told from the first.
+    The inputs name the folder, so a second folder of the same inputs could not be told from the first. A run of a
+    cluster goes to its scheduler again.
 
     Raises
     ------
-    ValueError
-        It has not ended, or its inputs were changed by hand.
+    ValueError, FileNotFoundError
+        It has not ended, its inputs were changed by hand, or the profile of its cluster is missing or wrong.
+    RunFailed
+        The scheduler did not take it; what it wrote is in ``previous-N/``.
     """
-    state = run.status()["state"]
+    state, before = run.status()["state"], run.recorded()
     if state not in (*ENDED, "prepared"):
         raise ValueError(f"{run.id} is {state}; wait for its end or stop it before you run it again.")
     check_inputs(run)
     launch.restore_models(run)
+    if scheduler := runs.scheduled(before):
+        cluster_profiles.get(scheduler["profile"])
     if state != "prepared":
         launch.end_leftovers(run)
         runs.set_aside(run)
-    return launch.start(run)
+        run.update(**cluster.where(before))
+    return cluster.start(run)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,17 @@ class Run(Output):
         """Plain values of the run's parameters."""
         return {name: entry["value"] for name, entry in self.manifest["params"].items()}
 
+    @property
+    def trust_eV_A(self) -> tuple[float, float]:
+        """Limits (low, high) of the ensemble's force deviation: accurate below, failed above."""
+        made_with = self.manifest["potential"]
+        if "trust_eV_A" not in made_with:  # made before manifests had them
+            from lisi_nb import potentials
+
+            made_with = potentials.get(made_with["name"]).card["validity"]
+        low, high = made_with["trust_eV_A"]
+        return low, high
+
     def recorded(self) -> dict[str, Any]:
         """``status.json`` as it was written, without a look whether it is still true."""
         return json.loads((self.folder / "status.json").read_text())
@@ -130,19 +141,15 @@ class Run(Output):
             from lisi_nb.engine import cluster
 
             return cluster.look(self, status)
-        if status["state"] == "running" and not alive(status["pid"], status["process_start"]):
-            status = self.recorded()  # it may have ended between the two looks
-            if status["state"] == "running":
-                status |= {
-                    "state": "interrupted",
-                    "message": "The process is gone without having finished. What it wrote is kept; "
-                    "go on with `lisi-nb resume`.",
-                }
-        if status["state"] == "queued" and time.time() - status["queued"] > QUEUE_PATIENCE_S:
-            status |= {
-                "state": "interrupted",
-                "message": f"Its worker did not start; see {self.folder / 'worker.log'}. Try `lisi-nb resume`.",
-            }
+        if gone(status):
+            status = self.recorded()  # it may have gone on between the two looks
+            if gone(status):
+                message = (
+                    "The process is gone without having finished. What it wrote is kept; go on with `lisi-nb resume`."
+                    if status["state"] == "running"
+                    else f"Its worker did not start; see {self.folder / 'worker.log'}. Try `lisi-nb resume`."
+                )
+                status |= {"state": "interrupted", "message": message}
         return status
 
     def update(self, **changes: Any) -> None:
@@ -196,6 +203,13 @@ class Run(Output):
     def request_stop(self) -> None:
         """Ask the run to end at its next check, keeping everything it has written."""
         (self.folder / STOP_REQUEST).touch()
+
+
+def gone(status: dict[str, Any]) -> bool:
+    """Whether a run on this machine is said to be queued or running while its worker is dead, or never came up."""
+    if status["state"] == "queued" and status["pid"] is None:  # whoever started it has not noted the worker (yet)
+        return time.time() - status["queued"] > QUEUE_PATIENCE_S
+    return status["state"] in ("queued", "running") and not alive(status["pid"], status["process_start"])
 
 
 def scheduled(status: dict[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,9 @@
 
 A slot is a number of cores or one GPU. Slots taken by any run of this data folder, and by any sweep's structures in the
 making, are not free; counting them and taking one happens under one lock, so two sweeps never take the same slot.
+
+The runs of a cluster take no slot here: this process makes their structures, as many at a time as there are cores for,
+submits each run once, and ends.
 """
 
 from __future__ import annotations
@@ -9,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib
-import json
 import os
 import signal
 import subprocess
@@ -22,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from lisi_nb import paths
-from lisi_nb.engine import devices, launch
+from lisi_nb.engine import cluster, devices, launch
 from lisi_nb.engine import run as runs
 from lisi_nb.engine import sweep as sweeps
 from lisi_nb.engine.processes import alive, start_of
 from lisi_nb.engine.sweep import Sweep
+from lisi_nb.errors import RunFailed
 
 LOOK_EVERY_S = 1.0
 TRIES = 3  # starts of one run in one life of the scheduler; more than one only after it was interrupted
@@ -49,10 +52,11 @@ def taken() -> list[dict[str, Any]]:
     found = []
     for run in runs.find():
         with contextlib.suppress(ValueError, OSError):  # a broken or vanishing folder takes no slot
-            if run.status()["state"] in ("queued", "running"):
+            status = run.status()
+            if status["state"] in ("queued", "running") and not runs.scheduled(status):
                 found.append(run.manifest["device"])
     for sweep in sweeps.find():
-        made = json.loads((sweep.folder / "status.json").read_text())["preparing"]
+        made = sweep.recorded()["preparing"]
         found += [each["device"] for each in made if alive(each["pid"], each["process_start"])]
     return found
 
@@ -67,10 +71,10 @@ class Scheduler:
 
     def open_points(self) -> list[int]:
         """Runs that still have to be started or continued; a failed one is left as it is."""
-        found = []
+        found, most = [], 1 if self.sweep.profile else TRIES
         for index, state in enumerate(self.sweep.states()):
             tried = self.tries.get(index, 0)
-            again = state in ("waiting", "prepared", "interrupted") and tried < TRIES
+            again = state in ("waiting", "prepared", "interrupted") and tried < most
             if index not in self.children and (again or (state == "stopped" and tried == 0)):
                 found.append(index)
         return found
@@ -78,6 +82,9 @@ class Scheduler:
     def slot(self, index: int, used: list[dict[str, Any]]) -> str | None:
         """Name of a free device for a run (the one it was prepared for, if it was), or ``None``."""
         run, definition = self.sweep.runs()[index], self.sweep.definition
+        if self.sweep.profile:
+            ranks = min(definition["ranks"], devices.cpu_cores())
+            return f"cpu:{ranks}" if len(self.children) < devices.cpu_cores() // ranks else None
         wanted = run.manifest["device"] if run else {"kind": definition["device"], "ranks": definition["ranks"]}
         if wanted["kind"] == "cpu":
             cores = devices.cpu_cores()
@@ -116,7 +123,7 @@ class Scheduler:
         """Note the process that prepares run `index` where other schedulers count it."""
         child = self.children[index]
         entry = {"pid": child.pid, "process_start": start_of(child.pid), "index": index}
-        made = json.loads((self.sweep.folder / "status.json").read_text())["preparing"]
+        made = self.sweep.recorded()["preparing"]
         made = [each for each in made if alive(each["pid"], each["process_start"])]
         self.sweep.update(preparing=[*made, entry | {"device": vars(devices.choose(device))}])
 
@@ -127,8 +134,7 @@ class Scheduler:
                 del self.children[index]
                 if child.returncode not in (0, -signal.SIGTERM, 128 + signal.SIGTERM):
                     said = (self.sweep.folder / f"prepare-{index}.log").read_text().strip()
-                    problems = json.loads((self.sweep.folder / "status.json").read_text())["problems"]
-                    self.sweep.update(problems=problems | {str(index): said})
+                    self.sweep.update(problems=self.sweep.recorded()["problems"] | {str(index): said})
 
     def pause(self) -> None:
         """End preparations, ask runs to stop, and wait for both."""
@@ -141,15 +147,16 @@ class Scheduler:
             time.sleep(LOOK_EVERY_S)
 
     def live(self) -> str:
-        """Schedule until nothing is left or a pause is asked for; return the final state."""
+        """Schedule until nothing is left (to submit, for a cluster) or a pause is asked for; return the final state."""
+        profile = self.sweep.profile
         while True:
             if self.sweep.paused:
                 self.pause()
                 return "paused"
             self.reap()
             self.begin()
-            if not self.children and not sweeps.active(self.sweep) and not self.open_points():
-                return "finished"
+            if not self.children and not self.open_points() and (profile or not sweeps.active(self.sweep)):
+                return "submitted" if profile else "finished"
             time.sleep(LOOK_EVERY_S)
 
 
@@ -163,7 +170,7 @@ def member(sweep: Sweep, index: int, device: str) -> None:
             "The potential was replaced after this sweep was defined. Define it anew, under another label."
         )
     if not sweep.paused:
-        launch.start(run, resume=run.status()["state"] != "failed")
+        cluster.start(run, sweep.profile, resume=run.status()["state"] != "failed")
 
 
 def main(folder: Path) -> int:
@@ -184,7 +191,7 @@ if __name__ == "__main__":
         sys.exit(main(Path(sys.argv[1])))
     try:
         member(Sweep(Path(sys.argv[1])), int(sys.argv[2]), sys.argv[3])
-    except ValueError as refused:
+    except (ValueError, FileNotFoundError, RunFailed) as refused:
         sys.exit(str(refused))
     except Exception:
         sys.exit(traceback.format_exc())

@@ -3,7 +3,7 @@
 A sweep is the folder ``data/runs/<study>/<label>.sweep``: ``sweep.json`` (which runs, immutable), ``status.json`` (its
 scheduler). The runs are ordinary run folders; whether one is done is read from there alone, so a sweep goes on after
 its scheduler died, and a point that was run before, under any label, is not repeated. `lisi_nb.engine.schedule` runs
-it.
+it; for a cluster it submits every run once, and the rest is the scheduler's of that cluster.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lisi_nb import params as parameters
 from lisi_nb import paths, potentials
-from lisi_nb.engine import devices, launch, seal
+from lisi_nb.engine import cluster, cluster_profiles, devices, launch, seal
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.processes import alive, start_of
 from lisi_nb.engine.run import ENDED, Run, write_json
@@ -32,7 +31,6 @@ from lisi_nb.params import Params
 FORMAT = 1
 MOST_RUNS = 2000
 PAUSE_REQUEST = "pause.request"
-START_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -66,24 +64,42 @@ class Sweep:
         found = (here.get(point["identity"][:8]) for point in self.points)
         return [Run(path) if path is not None else None for path in found]
 
+    def recorded(self) -> dict[str, Any]:
+        """``status.json`` as it was written, without a look whether it is still true."""
+        return json.loads((self.folder / "status.json").read_text())
+
+    @property
+    def profile(self) -> str:
+        """Profile of the cluster that has its runs; ``""`` for this machine."""
+        return self.recorded().get("profile", "")
+
     def states(self) -> list[str]:
         """State of each point: of its run, else ``waiting``, or ``failed`` when its structure could not be built."""
-        problems = json.loads((self.folder / "status.json").read_text())["problems"]
+        problems = self.recorded()["problems"]
         return [
             run.status()["state"] if run else "failed" if str(index) in problems else "waiting"
             for index, run in enumerate(self.runs())
         ]
 
     def status(self) -> dict[str, Any]:
-        """State (``prepared running paused finished interrupted``), its message, and the number of runs by state."""
-        path = self.folder / "status.json"
-        status = json.loads(path.read_text())
+        """State (``prepared running paused finished interrupted``), its message, and the number of runs by state.
+
+        Once all runs of a cluster are submitted, the state follows from theirs.
+        """
+        status = self.recorded()
         if status["state"] == "running" and not alive(status["pid"], status["process_start"]):
-            status = json.loads(path.read_text())
+            status = self.recorded()
             if status["state"] == "running":
                 status |= {"state": "interrupted", "message": "Its scheduler is gone; runs that were started go on."}
         states = self.states()
+        if status["state"] == "submitted":
+            status |= self._submitted(set(states))
         return status | {"runs": {state: states.count(state) for state in dict.fromkeys(states)}}
+
+    def _submitted(self, states: set[str]) -> dict[str, str]:
+        if states & {"queued", "running"} or states <= {"finished", "failed"}:
+            return {"state": "running" if states & {"queued", "running"} else "finished"}
+        return {"state": "interrupted", "message": f"`lisi-nb sweep --resume {self.label}` submits what is not done."}
 
     def share(self) -> tuple[float, str]:
         """Fraction done (0 to 1), counting runs alike, and in words how many runs are in which state."""
@@ -96,42 +112,12 @@ class Sweep:
     def update(self, **changes: Any) -> None:
         """Change entries of ``status.json``."""
         path = self.folder / "status.json"
-        write_json(path, (json.loads(path.read_text()) if path.exists() else {}) | changes)
+        write_json(path, (self.recorded() if path.exists() else {}) | changes)
 
     @property
     def paused(self) -> bool:
         """Whether a pause was asked for."""
         return (self.folder / PAUSE_REQUEST).exists()
-
-
-def values(params: Params, text: str) -> tuple[str, list[Any]]:
-    """Read ``name=700,800,900`` or ``name=700:1100:100`` (with its end) as a parameter's name and values.
-
-    Raises
-    ------
-    ValueError
-        Not of this form, an unknown parameter, a value out of range, or one that comes twice.
-    """
-    name, _, listed = text.partition("=")
-    words = [word.strip() for word in listed.split(",")]
-    if ":" in listed:
-        words = _range(text, listed)
-    found = [getattr(parameters.from_text(params, [f"{name}={word}"]), name) for word in words if word]
-    if not found or len(set(found)) < len(found):
-        raise ValueError(f"{text!r} gives no value, or one twice. Write name=1,2,3 or name=FROM:TO:STEP.")
-    return name, found
-
-
-def _range(text: str, listed: str) -> list[str]:
-    try:
-        first, last, step = (float(word) for word in listed.split(":"))
-        count = int((last - first) / step + 1e-9) + 1
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise ValueError(
-            f"{text!r} is not of the form name=FROM:TO:STEP, such as temperature_K=700:1100:100."
-        ) from None
-    check_range(f"number of values in {text!r}", count, 1, MOST_RUNS)
-    return [f"{first + k * step:.10g}" for k in range(count)]
 
 
 def define(
@@ -186,6 +172,7 @@ def define(
     where = devices.choose(device)
     if where.kind == "cpu" and ":" not in device:
         where = devices.choose(f"cpu:{max(1, devices.cpu_cores() // len(points))}")
+    gpus = [where.cuda_visible] if ":" in device else [index for index, _ in devices.gpus()]
     definition = {
         "format": FORMAT,
         "study": study.NAME,
@@ -193,11 +180,7 @@ def define(
         "seeds": seeds,
         "device": where.kind,
         "ranks": where.ranks,
-        "gpus": []
-        if where.kind == "cpu"
-        else [where.cuda_visible]
-        if ":" in device
-        else [g for g, _ in devices.gpus()],
+        "gpus": gpus if where.kind == "gpu" else [],
         "points": points,
     }
     label = runs.check_label(label or f"sweep-{seal.identity(FORMAT, study.NAME, {'points': points}, '')[:8]}")
@@ -239,20 +222,37 @@ def open_sweep(label: str) -> Sweep:
     return found[0]
 
 
-def start(sweep: Sweep) -> Sweep:
-    """Start its scheduler as a process of its own, unless it has one, and return once it is up; clears a pause."""
+def start(sweep: Sweep, profile: str | None = None) -> Sweep:
+    """Start its scheduler as a process of its own, unless it has one, and return once it is up; clears a pause.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        From `define` or `open_sweep`.
+    profile : str, optional
+        Name of a cluster profile, to whose scheduler each run is submitted; ``""`` for this machine. By default where
+        it was started last, at first this machine.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        The profile is missing or wrong, or the sweep is running elsewhere; nothing is changed.
+    """
+    state, before = sweep.recorded(), sweep.profile
+    profile = before if profile is None else profile
+    if profile:
+        cluster_profiles.get(profile)
+    if profile != before and sweep.status()["state"] == "running":
+        place = f"cluster {before!r}" if before else "this machine"
+        raise ValueError(f"{sweep.label} is running on {place}. Wait, or first `lisi-nb sweep --pause {sweep.label}`.")
     (sweep.folder / PAUSE_REQUEST).unlink(missing_ok=True)
-    state = json.loads((sweep.folder / "status.json").read_text())
     if state["state"] == "running" and alive(state["pid"], state["process_start"]):
         return sweep
+    sweep.update(profile=profile)
+    command = [sys.executable, "-m", "lisi_nb.engine.schedule", str(sweep.folder.resolve())]
     with (sweep.folder / "scheduler.log").open("a") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lisi_nb.engine.schedule", str(sweep.folder.resolve())],
-            cwd=paths.PROJECT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            command, cwd=paths.PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     sweep.update(state="running", pid=process.pid, process_start=start_of(process.pid), message="")
     return sweep
@@ -266,10 +266,12 @@ def active(sweep: Sweep) -> list[Run]:
 def pause(sweep: Sweep, timeout_s: float = 180.0) -> Sweep:
     """Stop all its runs cleanly and start no more; what they wrote is kept and `start` goes on with them.
 
+    On a cluster, jobs that wait in its queue are cancelled.
+
     Raises
     ------
     RunFailed
-        A run has not stopped in time.
+        A run has not stopped in time, or the scheduler of its cluster cannot be reached.
     """
     (sweep.folder / PAUSE_REQUEST).touch()
     deadline = time.monotonic() + timeout_s
@@ -277,6 +279,7 @@ def pause(sweep: Sweep, timeout_s: float = 180.0) -> Sweep:
         going = active(sweep)
         for run in going:
             run.request_stop()
+        cluster.cancel_all([run for run in going if runs.scheduled(run.recorded())], deadline - time.monotonic())
         if not going and sweep.status()["state"] != "running":
             sweep.update(state="paused", message="Paused; `lisi-nb sweep --resume` goes on.")
             return sweep

@@ -11,17 +11,19 @@ import contextlib
 import importlib
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-from lisi_nb.engine import chain
+from lisi_nb.analysis.trust import trust
+from lisi_nb.engine import chain, devices
 from lisi_nb.engine.candidates import save_candidates
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.execute import command, environment, failure
@@ -115,14 +117,28 @@ def follow_chain(run: Run, device: Device, target: int) -> str:
 
 
 def place(run: Run, status: dict[str, Any]) -> Device:
-    """Where this worker runs LAMMPS: as planned with the run, or as its cluster profile says."""
+    """Where this worker runs LAMMPS: as planned with the run, or as its cluster profile says; noted in the status."""
     scheduler = scheduled(status)
     if scheduler is None:
-        return Device(**run.manifest["device"])
+        device = Device(**run.manifest["device"])
+        run.update(device=asdict(device))
+        return device
     job_id = next((os.environ[name] for name in JOB_ID_NAMES if name in os.environ), scheduler["job_id"])
-    run.update(scheduler=scheduler | {"job_id": job_id})
-    device = Device(**scheduler["device"])
-    return replace(device, cuda_visible=os.environ.get("CUDA_VISIBLE_DEVICES", "0"))
+    device = on_node(Device(**scheduler["device"]))
+    run.update(scheduler=scheduler | {"job_id": job_id}, device=asdict(device))
+    return device
+
+
+def on_node(device: Device) -> Device:
+    """The `device` of a cluster profile with what only its node can tell: the GPU that was given, and the hardware."""
+    if device.kind == "cpu":
+        found = devices.choose("cpu:1").name
+    else:
+        device = replace(device, cuda_visible=os.environ.get("CUDA_VISIBLE_DEVICES", "0"))
+        found = ""
+        with contextlib.suppress(subprocess.SubprocessError):  # a name is not worth the run
+            found = dict(devices.gpus()).get(device.cuda_visible, "").partition(" (")[0]
+    return replace(device, name=", ".join(filter(None, (found, device.name))))
 
 
 def analyse(run: Run) -> None:
@@ -131,10 +147,20 @@ def analyse(run: Run) -> None:
     try:
         result = study.analyse([run])
         write_json(run.folder / "results.json", result.to_dict())
-        save_candidates(run)
     except Exception as error:
         (run.folder / "analysis-error.txt").write_text(traceback.format_exc())
         run.update(message=f"The run is complete, but its analysis failed: {error}. See analysis-error.txt.")
+
+
+def keep_disagreement(run: Run) -> None:
+    """Note how far the ensemble agreed, and keep the frames worth a label; a failure changes nothing else."""
+    try:
+        looks = run.model_deviation()["max_devi_f_eV_A"]
+        run.update(model_deviation=trust(looks, *run.trust_eV_A).to_dict())
+        save_candidates(run)
+    except Exception:
+        with contextlib.suppress(OSError):
+            (run.folder / "candidates-error.txt").write_text(traceback.format_exc())
 
 
 def kill_children() -> None:
@@ -172,10 +198,12 @@ def main(folder: Path, restart: str = "") -> int:
         return 1
     except Exception as error:
         (run.folder / "worker-error.txt").write_text(traceback.format_exc())
-        run.update(state="failed", ended=time.time(), message=f"{type(error).__name__}: {error}")
-        return 1
+        run.update(message=f"{type(error).__name__}: {error}")
+        state = "failed"
     if state == "finished":
         analyse(run)
+    if state != "interrupted":  # it goes on, and the disk may be full
+        keep_disagreement(run)
     run.update(state=state, ended=time.time())
     return 0 if state in ("finished", "stopped") else 1
 

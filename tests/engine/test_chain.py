@@ -6,6 +6,7 @@ import signal
 import time
 import types
 
+import faults
 import numpy as np
 import psutil
 import pytest
@@ -126,6 +127,9 @@ def test_stopped_and_killed_chains_go_on_where_they_were(empty_data):
     until(lambda: run.status()["state"] == "interrupted")
     launch.wait(launch.start(run, resume=True))
     assert [d["name"] for d in chain.decisions(run)] == NAMES
+    each = [faults.frames([f.step for f in s.frames()], s.decision["n_steps"], 50) for s in run.segments]
+    counts = {name: sum(counts[name] for counts in each) for name in each[0]}
+    faults.write("chain stopped once and killed twice", segments=len(each), **counts)
     for segment in run.segments:
         inside = [frame.step for frame in segment.frames()]
         assert inside == list(range(0, segment.decision["n_steps"] + 1, 50))
@@ -222,9 +226,7 @@ def test_a_chain_that_starts_over_keeps_what_it_had(finished):
 
 def test_waiting_for_a_chain_that_failed_raises(empty_data):
     run = launch.prepare(nanoparticle, SMOKE, "bad", "cpu:1")
-    for link in (run.folder / "potential").iterdir():
-        link.unlink()
-        link.write_text("not a model")
+    (run.folder / "data.lmp").write_text("no atoms here\n")
     launch.start(run)
     with pytest.raises(RunFailed):
         launch.wait(run)

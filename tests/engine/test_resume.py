@@ -2,14 +2,13 @@
 
 import contextlib
 import importlib
-import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import time
 
+import faults
 import numpy as np
 import psutil
 import pytest
@@ -131,11 +130,17 @@ def test_stopped_run_goes_on_to_its_target(empty_data):
     assert launch.start(run, resume=True).status() == before
 
 
-def kill_lammps(run):
-    for process in psutil.process_iter(["name", "cwd"]):
-        if process.info["cwd"] == str(run.folder.resolve()):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+def lammps_of(run):
+    """LAMMPS and its launcher: whatever stands in the run folder."""
+    folder = str(run.folder.resolve())
+    return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == folder]
+
+
+def until(condition, seconds=120.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_killed_twenty_times_at_random_moments(empty_data, monkeypatch):
@@ -145,25 +150,27 @@ def test_killed_twenty_times_at_random_moments(empty_data, monkeypatch):
     moments = random.Random(7)
     run = launch.prepare(interdiffusion, SMOKE.replace(duration_ps=6.0), "killed", "cpu")
     launch.start(run)
-    reached = []
+    after = []
     for kill in range(20):
         if kill % 2:  # half of the moments lie in the MD, however long LAMMPS takes to start here
             until_step(run, run.status()["step"] + 60)
-        time.sleep(moments.uniform(0.0, 1.0) if kill % 2 else moments.uniform(1.0, 6.0))
-        status = run.status()
-        if status["state"] in ENDED:
-            break
-        if status["pid"] and kill % 3 != 1:
-            os.kill(status["pid"], signal.SIGKILL)
-        if kill % 3 != 0:
-            kill_lammps(run)
-        deadline = time.monotonic() + 20
-        while run.status()["state"] not in ENDED and time.monotonic() < deadline:
-            time.sleep(0.1)
-        reached.append(run.status()["step"])
+        elif kill % 3:
+            until(lambda: lammps_of(run))
+        else:
+            until(lambda: run.status()["state"] == "running")
+        time.sleep(moments.uniform(0.0, 1.0 if kill % 2 else 4.0))
+        doomed = [] if kill % 3 == 1 else [psutil.Process(run.recorded()["pid"])]
+        doomed += lammps_of(run) if kill % 3 else []
+        for process in doomed:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        until(lambda: run.status()["state"] in ENDED, 20)
+        after.append(run.status()["state"])
         launch.start(run, resume=True)
     launch.wait(run)
-    assert len(reached) == 20
+    counts = faults.frames([frame.step for frame in run.frames()], 3000, 10)
+    faults.write("killed at random moments", kills=len(after), interrupted=after.count("interrupted"), **counts)
+    assert after == ["interrupted"] * 20
     assert run.n_parts > 2
     on_one_axis(run, 3000, 10, 10)
     assert (np.abs(run.thermo()["Temp"][50:] - 900) < 250).all()

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine import processes
+from lisi_nb.engine import cluster, processes
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import FORMAT, Run
@@ -194,6 +194,35 @@ def test_a_worker_that_never_came_up_is_interrupted(empty_data):
     status = run.status()
     assert status["state"] == "interrupted"
     assert "worker.log" in status["message"]
+
+
+def test_a_worker_that_died_before_it_could_say_running_is_interrupted_at_once(empty_data):
+    run = new_run()
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    started = start_of(process.pid)
+    process.wait()
+    run.update(state="queued", queued=time.time(), pid=process.pid, process_start=started)
+    status = run.status()
+    assert status["state"] == "interrupted"
+    assert "worker.log" in status["message"]
+    # One that lives is waited for, however long its machine takes to bring it up.
+    run.update(queued=time.time() - 2 * runs.QUEUE_PATIENCE_S, pid=os.getpid(), process_start=start_of())
+    assert run.status()["state"] == "queued"
+
+
+def test_a_run_that_waits_in_a_cluster_is_judged_by_its_scheduler_alone(empty_data, monkeypatch):
+    run = new_run()
+    queued = time.time() - 2 * runs.QUEUE_PATIENCE_S
+    run.update(state="queued", queued=queued, pid=2**22 + 1, process_start="gone", scheduler={"queued": queued})
+    monkeypatch.setattr(cluster, "look", lambda run, status: status | {"message": "asked"})
+    assert (run.status()["state"], run.status()["message"]) == ("queued", "asked")
+
+
+def test_limits_of_trust_are_those_the_run_was_made_with(empty_data):
+    run = new_run(potential={"name": "lisi", "members": [], "trust_eV_A": [0.01, 0.02]})
+    assert run.trust_eV_A == (0.01, 0.02)
+    before = new_run(name="test-aaaaaaaa", potential={"name": "lisi", "members": []})  # manifests had none
+    assert list(before.trust_eV_A) == potentials.get("lisi").card["validity"]["trust_eV_A"]
 
 
 def test_other_format_is_refused_with_the_version_that_reads_it(empty_data):

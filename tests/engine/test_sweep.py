@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from lisi_nb import paths
+from lisi_nb.commands import sweeping
 from lisi_nb.engine import comparison, devices, schedule
 from lisi_nb.engine import run as runs
 from lisi_nb.engine import sweep as sweeps
@@ -24,15 +25,15 @@ CORES = devices.cpu_cores()
 
 
 def test_values_of_a_list_and_a_range():
-    assert sweeps.values(SMOKE, "temperature_K=700,800, 900") == ("temperature_K", [700.0, 800.0, 900.0])
-    assert sweeps.values(SMOKE, "temperature_K=700:1100:100") == (
+    assert sweeping.values(SMOKE, "temperature_K=700,800, 900") == ("temperature_K", [700.0, 800.0, 900.0])
+    assert sweeping.values(SMOKE, "temperature_K=700:1100:100") == (
         "temperature_K",
         [700.0, 800.0, 900.0, 1000.0, 1100.0],
     )
-    assert sweeps.values(SMOKE, "timestep_fs=0.1:0.7:0.2") == ("timestep_fs", [0.1, 0.3, 0.5, 0.7])
-    assert sweeps.values(SMOKE, "timestep_fs=2:0.5:-0.5") == ("timestep_fs", [2.0, 1.5, 1.0, 0.5])
-    assert sweeps.values(SMOKE, "interface=100,aSi") == ("interface", ["100", "aSi"])
-    assert sweeps.values(SMOKE, "seed=3:5:1") == ("seed", [3, 4, 5])
+    assert sweeping.values(SMOKE, "timestep_fs=0.1:0.7:0.2") == ("timestep_fs", [0.1, 0.3, 0.5, 0.7])
+    assert sweeping.values(SMOKE, "timestep_fs=2:0.5:-0.5") == ("timestep_fs", [2.0, 1.5, 1.0, 0.5])
+    assert sweeping.values(SMOKE, "interface=100,aSi") == ("interface", ["100", "aSi"])
+    assert sweeping.values(SMOKE, "seed=3:5:1") == ("seed", [3, 4, 5])
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_values_of_a_list_and_a_range():
 )
 def test_bad_values(text, message):
     with pytest.raises(ValueError, match=message):
-        sweeps.values(SMOKE, text)
+        sweeping.values(SMOKE, text)
 
 
 def test_combinations_times_seeds(empty_data):
@@ -184,8 +185,8 @@ def test_table_and_charts_hold_every_run(empty_data):
     table = comparison.table(sweep, ["length"])
     assert table.columns == ("quantity", "temperature_K", "bottom", "seed", "value ± error", "run")
     assert len(table.rows) == 8
-    assert table.rows[0][:5] == ("length", "800.0", "fixed", "1", "0 A (no error estimate)")
-    assert table.rows[6][:5] == ("length", "900.0", "free", "1", "6.00 ± 0.50 A")
+    assert table.rows[0][:5] == ("length", "800.0", "fixed", "1", "0 Å (no error estimate)")
+    assert table.rows[6][:5] == ("length", "900.0", "free", "1", "6.00 ± 0.50 Å")
     assert table.rows[7][4:] == ("waiting", "")
     assert len(comparison.table(sweep).rows) == 16
     length, ratio = comparison.charts(sweep)

@@ -1,15 +1,21 @@
-"""A worker that is no longer wanted: its run was started anew, or its job was started a second time."""
+"""Workers that are no longer wanted, what they note of device and model deviation, and what they leave at the end."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import psutil
 import pytest
+from ase.io import read
+from synthetic import make_run, moving_fronts
 
-from lisi_nb import paths
-from lisi_nb.engine import launch
+from lisi_nb import paths, potentials
+from lisi_nb.analysis.trust import trust
+from lisi_nb.engine import devices, launch, worker
+from lisi_nb.engine.devices import Device
 from lisi_nb.studies import interdiffusion
 
 
@@ -50,3 +56,87 @@ def test_a_job_started_a_second_time_does_nothing(empty_data, state):
     assert f"again-0123abcd is {state}: a scheduler started its job a second time" in done.stdout
     assert json.loads((folder / "status.json").read_text()) == status
     assert [f.name for f in folder.iterdir()] == ["status.json"]
+
+
+STEPS = range(0, 300, 50)
+
+
+@pytest.fixture
+def doubtful(tmp_path, monkeypatch):
+    """A run whose ensemble disagreed at step 100 and failed at 250; what LAMMPS would do is left to the test."""
+    params = interdiffusion.scaled("smoke")
+    times = [step * params.timestep_fs / 1000 for step in STEPS]
+    run = make_run(
+        tmp_path, params, moving_fronts(times, params.timestep_fs, left_A_ps=1, right_A_ps=1, n_atoms=50), 50
+    )
+    low, high = run.trust_eV_A
+    values = np.where(np.array(STEPS) == 100, 0.5 * (low + high), 0.5 * low)
+    values[-1] = 2 * high
+    rows = [f"{step} 0 0 0 {value} 0 0" for step, value in zip(STEPS, values, strict=True)]
+    (run.folder / "model_devi.out").write_text("\n".join(["# step ... max_devi_f", *rows]) + "\n")
+    run.update(state="queued", queued=time.time())
+    monkeypatch.setattr(worker, "place", lambda *_: Device("cpu", "test", 1))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(interdiffusion, "analyse", lambda _: 1 / 0)
+    return run
+
+
+def breaks(*_):
+    raise RuntimeError("no such thing")
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "message"),
+    [
+        (lambda *_: "finished", "finished", "its analysis failed: division by zero"),
+        (lambda *_: "stopped", "stopped", ""),
+        (lambda *_: "failed", "failed", ""),
+        (breaks, "failed", "RuntimeError: no such thing"),
+    ],
+)
+def test_what_the_ensemble_disagreed_on_is_kept_however_a_run_ends(doubtful, monkeypatch, end, state, message):
+    monkeypatch.setattr(worker, "simulate", end)
+    assert worker.main(doubtful.folder) == (state == "failed")
+    status = doubtful.recorded()
+    assert status["state"] == state
+    assert message in status["message"]
+    found, (low, high) = status["model_deviation"], doubtful.trust_eV_A
+    assert [found[name] for name in ("accurate", "candidate", "failed")] == pytest.approx([4 / 6, 1 / 6, 1 / 6])
+    assert (found["low_eV_A"], found["high_eV_A"], found["largest_eV_A"]) == (low, high, 2 * high)
+    assert [a.info["step"] for a in read(doubtful.folder / "candidates.extxyz", ":", format="extxyz")] == [100]
+
+
+def test_frames_that_cannot_be_kept_do_not_hide_how_a_run_ended(doubtful, monkeypatch):
+    monkeypatch.setattr(worker, "simulate", lambda run, *_: run.update(message="LAMMPS said why") or "failed")
+    monkeypatch.setattr(worker, "save_candidates", breaks)
+    assert worker.main(doubtful.folder) == 1
+    assert (doubtful.recorded()["state"], doubtful.recorded()["message"]) == ("failed", "LAMMPS said why")
+    assert "no such thing" in (doubtful.folder / "candidates-error.txt").read_text()
+
+
+def test_a_deviation_that_is_no_number_has_failed_and_is_none_in_files():
+    low, high = potentials.get("lisi").card["validity"]["trust_eV_A"]
+    found = trust(np.array([0.0, np.nan]), low, high).to_dict()
+    assert (found["accurate"], found["candidate"], found["failed"], found["largest_eV_A"]) == (0.5, 0.0, 0.5, None)
+    assert trust(np.array([]), low, high).to_dict()["accurate"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "visible", "expected"),
+    [
+        ("gpu", "1", Device("gpu", "H200, GPU of cluster big", 1, "1")),
+        ("gpu", "GPU-3f", Device("gpu", "GPU of cluster big", 1, "GPU-3f")),  # nvidia-smi counts, Slurm may name
+        ("cpu", "", Device("cpu", f"{devices.choose('cpu:1').name}, cluster big", 8)),
+    ],
+)
+def test_the_device_that_a_scheduler_gave_is_noted(doubtful, monkeypatch, kind, visible, expected):
+    monkeypatch.undo()
+    monkeypatch.setattr(devices, "gpus", lambda: [("0", "A40 (40 GiB free)"), ("1", "H200 (139 GiB free)")])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    name, ranks = ("GPU of cluster big", 1) if kind == "gpu" else ("cluster big", 8)
+    planned = {"kind": kind, "name": name, "ranks": ranks, "cuda_visible": ""}
+    doubtful.update(scheduler={"job_id": None, "queued": doubtful.recorded()["queued"], "device": planned})
+    assert worker.place(doubtful, doubtful.recorded()) == expected
+    assert Device(**doubtful.recorded()["device"]) == expected
+    assert doubtful.recorded()["scheduler"]["job_id"] == "77"

@@ -10,14 +10,16 @@ import sys
 import time
 from pathlib import Path
 
+import faults
 import numpy as np
 import psutil
 import pytest
 import sshd
 
-from lisi_nb import paths
-from lisi_nb.engine import cluster, launch
+from lisi_nb import cli, paths
+from lisi_nb.engine import cluster, comparison, launch, record
 from lisi_nb.engine import run as runs
+from lisi_nb.engine import sweep as sweeps
 from lisi_nb.engine.run import ENDED, Run
 from lisi_nb.errors import RunFailed
 from lisi_nb.studies import interdiffusion
@@ -143,6 +145,18 @@ def test_cancelled_before_it_starts(slurm):
     launch.wait(cluster.submit(run, "one", again=True))
     assert run.status()["state"] == "finished"
     assert len(jobs_of(slurm, run)) == 2
+
+
+def test_a_resumed_run_is_cancelled_before_it_goes_on(slurm):
+    run = cluster.submit(prepared(SMOKE.replace(duration_ps=20.0)), "one")
+    until(run, at_step(40))
+    cluster.cancel(run)
+    n_frames = run.n_frames
+    slurm.set_node("DRAIN")
+    cluster.cancel(cluster.start(run, resume=True))
+    assert (run.status()["state"], run.status()["message"]) == ("stopped", "Cancelled before it started.")
+    assert run.n_frames == n_frames > 0
+    slurm.set_node("RESUME")
 
 
 def test_time_limit_reads_as_resumable_and_resumes_to_the_target(slurm, often_restartable):
@@ -363,18 +377,85 @@ def test_hostile_folder_names_stay_words(slurm, tmp_path, monkeypatch):
     assert not (paths.PROJECT / "stolen").exists()
 
 
+def test_a_rerun_goes_back_to_its_scheduler(slurm):
+    run = launch.wait(cluster.start(prepared(TINY), "one"))
+    launch.wait(record.rerun(run))
+    assert run.status()["state"] == "finished"
+    assert runs.scheduled(run.recorded())["profile"] == "one"
+    assert len(jobs_of(slurm, run)) == 2
+    assert (run.folder / "previous-1" / "results.json").exists()
+
+
+def points(n: int) -> dict[str, list[float]]:
+    return {"temperature_K": [900.0 + 5 * k for k in range(n)]}
+
+
+def jobs_of_points(slurm, sweep) -> list[int]:
+    return [len(jobs_of(slurm, run)) for run in sweep.runs()]
+
+
 def test_a_sweep_of_forty(slurm):
-    """Forty runs at once: all finish, each as one job."""
-    sweep = [prepared(TINY.replace(temperature_K=900.0 + 5 * k), f"sweep-{k}") for k in range(40)]
-    assert len({run.folder for run in sweep}) == 40
-    for run in sweep:
-        cluster.submit(run, "one")
-    for run in sweep:
-        cluster.submit(run, "one")  # asked twice
-        until(run, ended, 600)
-    assert [run.status()["state"] for run in sweep] == ["finished"] * 40
-    assert [len(jobs_of(slurm, run)) for run in sweep] == [1] * 40
-    assert len({run.status()["scheduler"]["job_id"] for run in sweep}) == 40
+    """Forty runs under one label: all finish, each as one job, and stand side by side in one table."""
+    sweep = sweeps.define(interdiffusion, TINY, points(40), label="forty", device="cpu")
+    sweeps.start(sweep, "one")
+    with pytest.raises(ValueError, match="forty is running on cluster 'one'"):
+        sweeps.start(sweep, "")
+    sweeps.wait(sweep)
+    sweeps.wait(sweeps.start(sweep))  # asked twice
+    status, jobs = sweep.status(), jobs_of_points(slurm, sweep)
+    faults.write("sweep on Slurm", runs=len(sweep.points), finished=status["runs"].get("finished", 0), jobs=sum(jobs))
+    assert (status["state"], status["runs"], status["problems"]) == ("finished", {"finished": 40}, {})
+    assert jobs == [1] * 40
+    assert len({run.status()["scheduler"]["job_id"] for run in sweep.runs()}) == 40
+    assert {run.manifest["parent"] for run in sweep.runs()} == {"forty"}
+    rows = comparison.rows(sweep)
+    assert [row["temperature_K"] for row in rows] == points(40)["temperature_K"]
+    assert all("lithiation_length" in row["quantities"] for row in rows)
+
+
+def test_a_sweep_is_paused_and_goes_on(slurm):
+    """Running runs stop and keep what they wrote, waiting jobs are cancelled; the sweep goes back to its cluster."""
+    long = SMOKE.replace(duration_ps=20.0)
+    sweep = sweeps.start(sweeps.define(interdiffusion, long, points(3), label="long", device="cpu"), "all")
+    slurm.wait_for(lambda: sorted(sweep.states()) == ["queued", "queued", "running"], "running run", 180)
+    slurm.wait_for(lambda: max(run.status()["step"] for run in sweep.runs()) > 20, "step", 180)
+    sweeps.pause(sweep)
+    assert (sweep.status()["state"], sweep.status()["runs"]) == ("paused", {"stopped": 3})
+    assert sorted(run.n_frames > 1 for run in sweep.runs()) == [False, False, True]
+    slurm.wait_for(lambda: not {"PENDING", "RUNNING", "COMPLETING"} & set(slurm.jobs().values()), "empty queue")
+    sweeps.start(sweep)
+    slurm.wait_for(lambda: jobs_of_points(slurm, sweep) == [2, 2, 2], "second jobs", 180)
+    sweeps.pause(sweep)
+    assert sweep.status()["runs"] == {"stopped": 3}
+
+
+def test_the_submitting_process_of_a_sweep_dies(slurm):
+    """kill -9 amid the submissions: what has a job keeps it, the next start submits what has none."""
+    sweep = sweeps.start(sweeps.define(interdiffusion, TINY, points(6), label="six", device="cpu"), "one")
+    slurm.wait_for(lambda: {"queued", "running", "finished"} & set(sweep.states()), "first submission", 180)
+    os.killpg(sweep.status()["pid"], signal.SIGKILL)
+    slurm.wait_for(lambda: sweep.status()["state"] == "interrupted", "end of the process")
+    for _ in range(3):  # a submission cut in the middle counts as never made after a minute
+        if sweeps.wait(sweeps.start(sweep)).status()["state"] == "finished":
+            break
+    assert sweep.status()["runs"] == {"finished": 6}
+    assert jobs_of_points(slurm, sweep) == [1] * 6
+
+
+def test_a_sweep_from_the_command_line(slurm, capsys):
+    brief = ("--scale", "smoke", "--set", "duration_ps=0.04", "--set", "window_ps=0.04", "--over", "vacuum_A=10,12")
+    for cluster_name, code, state in (("no-such-partition", 1, "interrupted"), ("one", 0, "finished")):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["sweep", "interdiffusion", *brief, "--label", "v", "--cluster", cluster_name, "--json"])
+        out, err = capsys.readouterr()
+        answer = json.loads(out)
+        assert (ended.value.code, answer["status"], answer["cluster"]) == (code, state, cluster_name), err
+        if state == "interrupted":
+            assert answer["runs"] == {"prepared": 2}
+            assert "Slurm did not take interdiffusion/v-" in answer["problems"]["0"]
+            assert "sweep --resume v" in err
+    assert all("lithiation_length" in row["quantities"] for row in answer["table"])
+    assert jobs_of_points(slurm, sweeps.open_sweep("v")) == [1, 1]
 
 
 def test_slurm_asked_over_ssh(slurm, profiles):
