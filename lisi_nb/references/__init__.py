@@ -30,6 +30,8 @@ class Reference:
         Python packages and programs it needs.
     settings : mapping
         What fixes its numbers; see `signature`.
+    found : callable
+        Returns more of them, those that this machine decides.
     cost_s : tuple of float
         (a, p) of the time of one label, ``a * n_atoms**p`` seconds on one slow CPU core.
     """
@@ -41,6 +43,7 @@ class Reference:
     packages: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    found: Callable[[], Mapping[str, Any]] = dict
     cost_s: tuple[float, float] = (0.0, 1.0)
 
     def missing(self) -> list[str]:
@@ -59,7 +62,8 @@ class Reference:
 
     def signature(self) -> str:
         """Name and settings in one line: equal for all labels of one data set."""
-        return " ".join([self.name, *(f"{key}={value}" for key, value in self.settings.items())])
+        settings = {**self.settings, **self.found()}
+        return " ".join([self.name, *(f"{key}={value}" for key, value in settings.items())])
 
     def calculator(self) -> Any:
         """Return an ASE calculator (eV, eV/A, eV/A3), or raise ``ModuleNotFoundError`` with the remedy."""
@@ -98,6 +102,7 @@ _REFERENCES = {
             make=ab_initio.espresso,
             programs=("pw.x",),
             settings=ab_initio.ESPRESSO_SETTINGS,
+            found=ab_initio.pseudopotential_settings,
             cost_s=(1.0, 1.3),
         ),
         Reference(

@@ -1,17 +1,28 @@
 """Ab initio engines as ASE calculators, each with its one choice of settings.
 
-Energies are electronic free energies (what the forces derive from) where the engine tells them apart.
+Energies are electronic free energies (what the forces derive from) where the engine tells them apart. A calculation
+that is not self-consistent raises: GPAW and pw.x do so by themselves, CP2K's output is read. Files of CP2K and pw.x lie
+in a temporary folder (``TMPDIR``) of each calculator's own, so that processes side by side share none.
 """
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase.calculators.calculator import kpts2sizeandoffsets
 from ase.calculators.cp2k import CP2K
+from ase.calculators.espresso import Espresso, EspressoProfile
 from ase.units import Rydberg, kB
 
 KPT_DENSITY_A = 2.5  # k-points per reciprocal Angstrom; cells of 15.7 A and more get one along that edge
@@ -67,11 +78,32 @@ def kpoint_mesh(atoms: Any, density_A: float = KPT_DENSITY_A) -> tuple[int, int,
     return tuple(int(n) for n in np.asarray(size))  # type: ignore[return-value]
 
 
+def _own_folder(engine: str) -> Path:
+    """A new folder for an engine's files, removed when this process ends."""
+    folder = tempfile.mkdtemp(prefix=f"{engine}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _last_words(output: str) -> str:
+    return " ".join(output.split()[-30:]) or "it wrote no output"
+
+
 class Cp2kWithMesh(CP2K):
-    """CP2K whose k-point mesh follows the cell of each frame."""
+    """CP2K in a folder of its own, whose k-point mesh follows the cell of each frame."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.folder = _own_folder("cp2k")
+        super().__init__(command=f"cd {shlex.quote(str(self.folder))} && exec cp2k_shell", **settings)
 
     def calculate(self, atoms=None, properties=None, system_changes=()) -> None:  # type: ignore[no-untyped-def]
-        """Write the mesh of the present cell into the input of a new force environment, then let ASE go on."""
+        """Write the mesh of the present cell into the input of a new force environment, then let ASE go on.
+
+        Raises
+        ------
+        RuntimeError
+            CP2K ended, or did not reach self-consistency; the next frame begins anew.
+        """
         mesh = " ".join(str(n) for n in kpoint_mesh(atoms))
         electronic_K = CP2K_SETTINGS["fermi_dirac_eV"] / kB
         self.parameters["inp"] = _CP2K_INPUT.format(
@@ -79,14 +111,42 @@ class Cp2kWithMesh(CP2K):
         )
         if "cell" in system_changes and self._force_env_id is not None:
             self._release_force_env()
-        super().calculate(atoms, properties, system_changes)
+        try:
+            super().calculate(atoms, properties, system_changes)
+        except Exception as error:
+            raise self._failed("CP2K ended") from error
+        if self._last_scf() != "SCF run converged":
+            raise self._failed("CP2K")
+
+    def _failed(self, what: str) -> RuntimeError:
+        """The error of this frame; results, density and program are dropped, so that nothing of it helps the next."""
+        error = RuntimeError(f"{what}: {self._reason()}")
+        self.reset()
+        if self._shell is not None:
+            self._shell.isready = False  # a program that has ended cannot be told to exit
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                self.close()
+        (self.folder / "cp2k.out").unlink(missing_ok=True)
+        return error
+
+    def _output(self) -> str:
+        file = self.folder / "cp2k.out"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def _last_scf(self) -> str:
+        return (re.findall(r"SCF run (?:NOT )?converged", self._output()) or [""])[-1]
+
+    def _reason(self) -> str:
+        if self._last_scf() == "SCF run NOT converged":
+            return f"SCF run NOT converged in {self.parameters['max_scf']} steps"
+        return _last_words(self._output())
 
 
 def cp2k() -> Cp2kWithMesh:
     """CP2K through ``cp2k_shell``."""
     s = CP2K_SETTINGS
     return Cp2kWithMesh(
-        command="cp2k_shell",
         xc=s["xc"],
         cutoff=s["cutoff_Ry"] * Rydberg,
         basis_set_file="BASIS_MOLOPT",
@@ -121,20 +181,49 @@ _CP2K_INPUT = """
 """
 
 
-def espresso() -> Any:
-    """Quantum ESPRESSO's ``pw.x`` with the pseudopotentials found in ``ESPRESSO_PSEUDO``."""
-    from ase.calculators.espresso import Espresso, EspressoProfile
+class EspressoWithMesh(Espresso):
+    """``pw.x`` whose k-point mesh follows the cell of each frame; ASE's own density of k-points ends in IndexError."""
 
-    s = ESPRESSO_SETTINGS
+    def calculate(self, atoms: Any, properties: Any, system_changes: Any) -> None:
+        """Set the mesh of the present cell, then let ASE go on; a failure raises ``RuntimeError`` in pw.x's words."""
+        self.parameters["kpts"] = kpoint_mesh(atoms)
+        try:
+            super().calculate(atoms, properties, system_changes)
+        except subprocess.CalledProcessError as error:
+            output = (self.directory / self.template.outputname).read_text(errors="replace")
+            reason = re.search(r"convergence NOT achieved.*", output)
+            raise RuntimeError(f"pw.x: {reason[0] if reason else _last_words(output)}") from error
+
+
+def _pseudopotentials() -> list[tuple[str, Path]]:
+    """Element and file of each pseudopotential in ``ESPRESSO_PSEUDO``."""
     folder = os.environ.get("ESPRESSO_PSEUDO", "")
-    files = sorted(Path(folder).glob("*.[uU][pP][fF]")) if folder else []
-    if not files:
+    files = sorted(Path(folder).resolve().glob("*.[uU][pP][fF]")) if folder else []
+    return [(file.name.split(".")[0].split("_")[0].capitalize(), file) for file in files]
+
+
+def pseudopotential_settings() -> dict[str, str]:
+    """Name and hash of each pseudopotential, for the settings text: ``Si.upf`` may be of any library."""
+    return {
+        f"pseudo_{element}": f"{file.name}:{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
+        for element, file in _pseudopotentials()
+    }
+
+
+def espresso() -> EspressoWithMesh:
+    """Quantum ESPRESSO's ``pw.x`` with the pseudopotentials found in ``ESPRESSO_PSEUDO``."""
+    s, found = ESPRESSO_SETTINGS, _pseudopotentials()
+    files = {element: file.name for element, file in found}
+    if len(files) < len(found) or not files:
         raise FileNotFoundError(
-            f"ESPRESSO_PSEUDO={folder!r} holds no *.upf file. Set it to a folder with one pseudopotential per element."
+            f"ESPRESSO_PSEUDO={os.environ.get('ESPRESSO_PSEUDO', '')!r} holds "
+            f"{', '.join(file.name for _, file in found) or 'no *.upf file'}. "
+            "Set it to a folder with one pseudopotential per element."
         )
-    return Espresso(
-        profile=EspressoProfile(command="pw.x", pseudo_dir=folder),
-        pseudopotentials={file.name.split(".")[0].split("_")[0].capitalize(): file.name for file in files},
+    return EspressoWithMesh(
+        profile=EspressoProfile(command="pw.x", pseudo_dir=found[0][1].parent),
+        directory=_own_folder("espresso"),
+        pseudopotentials=files,
         input_data={
             "system": {
                 "ecutwfc": s["cutoff_Ry"],
@@ -147,5 +236,4 @@ def espresso() -> Any:
             "electrons": {"conv_thr": s["conv_thr_Ry"]},
             "control": {"tprnfor": True, "tstress": True},
         },
-        kpts={"density": s["kpts_per_invA"]},
     )

@@ -24,8 +24,8 @@ from ase.optimize import BFGS
 from lisi_nb import paths, references
 from lisi_nb.analysis.elasticity import lower
 from lisi_nb.errors import RunFailed, check_range
+from lisi_nb.training.dp import reference_python
 from lisi_nb.training.label import frame_id, read_frames
-from lisi_nb.training.train import reference_python
 
 Progress = Callable[[int, int], None]
 FRAMES, DONE, FAILED = "frames.extxyz", "relaxed.extxyz", "relaxed.failed.extxyz"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,9 +21,9 @@ from lisi_nb.engine.run import write_json
 from lisi_nb.errors import RunFailed
 from lisi_nb.potentials import Potential
 from lisi_nb.potentials.compressed import compressed, sha256
+from lisi_nb.training.convert import to_tensorflow
 from lisi_nb.training.publish import properties, speed, test_errors, thresholds
 from lisi_nb.training.recipe import probe
-from lisi_nb.training.train import dp, reference_python
 
 SUFFIXES = (".pb", ".dp", ".pth")
 UNCALIBRATED_EV_A = [0.15, 0.45]
@@ -108,12 +107,8 @@ def _member(model: Path, target: Path) -> Path:
         shutil.copyfile(model, target)
         return target
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        shutil.copyfile(model, work / f"model{model.suffix}")
-        if model.suffix == ".pth":
-            dp(reference_python(), "convert-backend", "model.pth", "model.dp", folder=work)
-        dp(Path(sys.executable), "convert-backend", "model.dp", "model.pb", folder=work)
-        shutil.move(work / "model.pb", target)
+        copy = Path(shutil.copyfile(model, Path(folder) / f"model{model.suffix}"))
+        shutil.move(to_tensorflow(copy, copy.with_suffix(".pb")), target)
     return target
 
 

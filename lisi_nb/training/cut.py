@@ -56,7 +56,7 @@ def cut_around(atoms: Atoms, centre: int, radius_A: float, closest_A: float = CL
     old = atoms.cell.lengths()
     if not atoms.pbc.all() or not np.allclose(atoms.cell.array, np.diag(old), atol=1e-6) or not old.all():
         raise ValueError(
-            f"The cell {atoms.cell.array.tolist()} A, pbc {atoms.pbc.tolist()}, must be orthogonal, periodic."
+            f"The cell {atoms.cell.array.tolist()} Å, pbc {atoms.pbc.tolist()}, must be orthogonal, periodic."
         )
     edge = np.minimum(old, 2 * radius_A + closest_A)
     apart = atoms.positions - atoms.positions[centre]

@@ -157,7 +157,7 @@ def explore(
         deviation = parse.model_deviation(where / DEVIATION)["max_devi_f_eV_A"][: len(frames)]
         chosen = candidates(deviation, low_eV_A, HIGH_EV_A, per_run)
         quartiles = np.percentile(deviation, (50, 95, 100)).round(3) if len(deviation) else "none"
-        say(f"{index:02d} {run.system}: {len(chosen)} frames; max_devi_f 50/95/100 %: {quartiles} eV/A{note}")
+        say(f"{index:02d} {run.system}: {len(chosen)} frames; max_devi_f 50/95/100 %: {quartiles} eV/Å{note}")
         kept = []
         for k in chosen:
             atoms = frames[k].atoms(periodic_z=True)

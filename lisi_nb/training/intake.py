@@ -20,6 +20,8 @@ from ase.units import Hartree
 from lisi_nb.errors import check_choice
 from lisi_nb.training.label import CLOSEST_A, MAX_FORCE_EV_A, frame_id
 
+Reader = Callable[[Path, Sequence[str]], list[Atoms]]
+
 
 def read_labelled(path: Path, form: str = "auto", elements: Sequence[str] = ()) -> list[Atoms]:
     """Read labelled frames; energy in eV, forces in eV/A and, where given, stress in eV/A3 are on each frame.
@@ -31,7 +33,7 @@ def read_labelled(path: Path, form: str = "auto", elements: Sequence[str] = ()) 
     form : str
         One of `FORMATS`, or ``auto`` to tell it by the name.
     elements : sequence of str
-        Elements in type order; ``mtp`` files know only numbers and need them.
+        Elements in type order, for files that know only numbers: ``mtp``, and DeePMD's without ``type_map.raw``.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def read_labelled(path: Path, form: str = "auto", elements: Sequence[str] = ()) 
         raise FileNotFoundError(f"{path} does not exist. Give a file or folder with labelled frames.")
     form = guess_format(path) if form == "auto" else form
     check_choice("format", form, FORMATS)
-    frames = _mtp(path, elements) if form == "mtp" else _READERS[form](path)
+    frames = _READERS[form](path, elements)
     if not frames:
         raise ValueError(f"{path} holds no labelled frame in format {form}. Choose another of {', '.join(FORMATS)}.")
     for atoms in frames:
@@ -71,12 +73,12 @@ def guess_format(path: Path) -> str:
     return found
 
 
-def _extxyz(path: Path) -> list[Atoms]:
+def _extxyz(path: Path, _elements: Sequence[str]) -> list[Atoms]:
     return list(read(path, index=":", format="extxyz"))
 
 
-def _through_dpdata(form: str) -> Callable[[Path], list[Atoms]]:
-    def reader(path: Path) -> list[Atoms]:
+def _through_dpdata(form: str) -> Reader:
+    def reader(path: Path, elements: Sequence[str]) -> list[Atoms]:
         import dpdata
 
         if form == "deepmd/npy":
@@ -84,12 +86,33 @@ def _through_dpdata(form: str) -> Callable[[Path], list[Atoms]]:
             systems = [dpdata.LabeledSystem(str(folder), fmt=form) for folder in folders]
         else:
             systems = [dpdata.LabeledSystem(str(path), fmt=form)]
+        for system in systems:
+            system.data["atom_names"] = _named(system["atom_names"], elements, path.name)  # type: ignore[assignment]
         return [atoms for system in systems for atoms in system.to_ase_structure()]  # type: ignore[attr-defined]
 
     return reader
 
 
-def _aenet(path: Path) -> list[Atoms]:
+def _named(names: list[str], elements: Sequence[str], source: str) -> list[str]:
+    """Elements of the types that dpdata calls Type_0, Type_1, ..., because no ``type_map.raw`` names them."""
+    numbers = [int(name.removeprefix("Type_")) for name in names if name.startswith("Type_")]
+    if not numbers:
+        return names
+    if not elements:
+        raise ValueError(
+            f"{source} numbers its types and has no type_map.raw. Give their elements in order, such as Li Si, or "
+            "write them into a type_map.raw beside each type.raw."
+        )
+    _check_enough(max(numbers) + 1, elements, source)
+    return [elements[k] for k in numbers]
+
+
+def _check_enough(n_types: int, elements: Sequence[str], source: str) -> None:
+    if n_types > len(elements):
+        raise ValueError(f"{source} has {n_types} types, but elements={list(elements)} names {len(elements)}.")
+
+
+def _aenet(path: Path, _elements: Sequence[str]) -> list[Atoms]:
     """XSF files of aenet: forces in columns 5 to 7, ``# total energy = ... eV`` on top."""
     frames = []
     for file in sorted(path.glob("*.xsf")) if path.is_dir() else [path]:
@@ -127,8 +150,7 @@ def _configuration(lines: list[list[str]], elements: Sequence[str], name: str) -
     rows = np.array(lines[at["AtomData"] + 1 : at["AtomData"] + 1 + n_atoms], dtype=float)
     column = dict(zip(columns, rows.T, strict=True))
     kinds = column["type"].astype(int)
-    if kinds.max() >= len(elements):
-        raise ValueError(f"{name} has {kinds.max() + 1} types, but elements={list(elements)} names {len(elements)}.")
+    _check_enough(kinds.max() + 1, elements, name)
     positions = np.column_stack([column[f"cartes_{axis}"] for axis in "xyz"])
     atoms = Atoms([elements[k] for k in kinds], positions=positions, cell=cell, pbc=True)
     stress = None
@@ -141,12 +163,13 @@ def _configuration(lines: list[list[str]], elements: Sequence[str], name: str) -
 
 
 _DPDATA = ("deepmd/npy", "deepmd/hdf5", "vasp/outcar", "vasp/xml", "pwmat/movement")
-_READERS: dict[str, Callable[[Path], list[Atoms]]] = {
+_READERS: dict[str, Reader] = {
     "extxyz": _extxyz,
     "aenet": _aenet,
     **{form: _through_dpdata(form) for form in _DPDATA},
+    "mtp": _mtp,
 }
-FORMATS = (*_READERS, "mtp")
+FORMATS = tuple(_READERS)
 
 
 @dataclass(frozen=True)
@@ -200,6 +223,6 @@ def _problem(atoms: Atoms, elements: Sequence[str], max_force_eV_A: float) -> st
     if not (np.isfinite(forces).all() and np.isfinite(atoms.get_potential_energy())):
         return "its energy or a force is not finite"
     if (largest := float(np.abs(forces).max())) > max_force_eV_A:
-        return f"a force of {largest:.1f} eV/A, above {max_force_eV_A:g}"
+        return f"a force of {largest:.1f} eV/Å, above {max_force_eV_A:g}"
     distances = neighbor_list("d", atoms, CLOSEST_A)
-    return f"two atoms are {distances.min():.2f} A apart, below {CLOSEST_A}" if len(distances) else None
+    return f"two atoms are {distances.min():.2f} Å apart, below {CLOSEST_A}" if len(distances) else None

@@ -69,7 +69,7 @@ def evaluate(atoms: Atoms, calculator: Any) -> dict[str, Any]:
     """
     distances = neighbor_list("d", atoms, CLOSEST_A)
     if len(distances):
-        raise ValueError(f"two atoms are {distances.min():.2f} A apart; at least {CLOSEST_A} A is allowed")
+        raise ValueError(f"two atoms are {distances.min():.2f} Å apart; at least {CLOSEST_A} Å is allowed")
     work = atoms.copy()
     work.calc = calculator
     free = "free_energy" in calculator.implemented_properties
@@ -81,7 +81,7 @@ def evaluate(atoms: Atoms, calculator: Any) -> dict[str, Any]:
     if not all(np.isfinite(value).all() for value in result.values()):
         raise ValueError("the engine returned a number that is not finite")
     if (largest := float(np.abs(result["forces"]).max())) > MAX_FORCE_EV_A:
-        raise ValueError(f"a force of {largest:.0f} eV/A; at most {MAX_FORCE_EV_A:.0f} is taken for physics")
+        raise ValueError(f"a force of {largest:.0f} eV/Å; at most {MAX_FORCE_EV_A:.0f} is taken for physics")
     return result
 
 

@@ -75,7 +75,7 @@ def table(found: list[LeftOut]) -> Table:
     rows = [(f.system, str(f.n_frames), *_texts(*f.before), *_texts(*f.after)) for f in found]
     before, after = _means(found)
     rows.append(("all", str(sum(f.n_frames for f in found)), *_texts(*before), *_texts(*after)))
-    return Table(("left out", "frames", "teacher, meV/atom", "eV/A", "corrected, meV/atom", "eV/A"), tuple(rows))
+    return Table(("left out", "frames", "teacher, meV/atom", "eV/Å", "corrected, meV/atom", "eV/Å"), tuple(rows))
 
 
 def _means(found: list[LeftOut]) -> tuple[np.ndarray, np.ndarray]:

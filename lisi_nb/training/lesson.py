@@ -17,15 +17,15 @@ from ase import Atoms
 from lisi_nb import params as declared
 from lisi_nb import paths
 from lisi_nb.analysis.trust import candidates
-from lisi_nb.errors import check_choice
-from lisi_nb.params import parameter
+from lisi_nb.params import ByScale, parameter
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.training import recipe, work
 from lisi_nb.training.cut import cut_around
 from lisi_nb.training.dataset import split, usable
+from lisi_nb.training.dp import reference_python
 from lisi_nb.training.frames import strained_rattled
 from lisi_nb.training.label import read_frames
-from lisi_nb.training.train import DESCRIPTOR, reference_python
+from lisi_nb.training.train import BATCH, DESCRIPTOR, OPTIMIZER
 from lisi_nb.training.validation.labels import Parity, beside
 from lisi_nb.training.work import Work
 
@@ -45,8 +45,8 @@ class Params(declared.Params):
         help="Strained and rattled lithium crystals that the teacher labels now.",
     )  # fmt: skip
     n_steps: int = parameter(
-        1500, label="Training steps", low=20, high=20_000_000, group="Training", paper=16_000_000,
-        help="Of each member; every step learns from about 128 atoms.",
+        3000, label="Training steps", low=20, high=20_000_000, group="Training", paper=16_000_000,
+        help="Of each member; every step learns from one frame.",
     )  # fmt: skip
     n_members: int = parameter(
         2, label="Members", low=2, high=4, group="Training", help="Trained alike from different seeds; they vote."
@@ -59,7 +59,7 @@ class Params(declared.Params):
         low=4,
         high=20,
         group="Break",
-        help="Of 3.43 A, in x and y; a needle on top.",
+        help="Of 3.43 Å, in x and y; a needle on top.",
     )
     temperature_K: float = parameter(
         400.0, label="Temperature", unit="K", low=50.0, high=1000.0, group="Break", help="Held while the slab moves."
@@ -77,12 +77,11 @@ class Params(declared.Params):
 
 def scaled(scale: str, **changes: Any) -> Params:
     """Parameters of a scale, with `changes`: ``smoke`` about two minutes on two cores, ``lesson`` about ten."""
-    check_choice("scale", scale, SCALES)
-    sizes: dict[str, dict[str, Any]] = {
-        "smoke": dict(n_fresh=4, n_steps=60, n_cells=4, n_md_steps=100, n_checked=2, n_cuts=4),
-        "lesson": {},
-        "paper": dict(n_fresh=400, n_steps=400_000, n_members=4, n_cells=10, n_md_steps=20_000, n_cuts=400),
-    }
+    sizes = ByScale[dict[str, Any]](
+        smoke=dict(n_fresh=4, n_steps=60, n_cells=4, n_md_steps=100, n_checked=2, n_cuts=4),
+        lesson={},
+        paper=dict(n_fresh=400, n_steps=400_000, n_members=4, n_cells=10, n_md_steps=20_000, n_cuts=400),
+    )
     return Params().replace(**(sizes[scale] | changes))
 
 
@@ -130,7 +129,8 @@ def train(params: Params, more: list[Atoms]) -> Work:
         "held_out.extxyz": given.held_out,
         "left_out.extxyz": given.left_out,
     }
-    found = work.prepare(root(), "train", {"n_steps": params.n_steps, "seeds": seeds}, files)
+    how = {"n_steps": params.n_steps, "seeds": seeds, "optimizer": OPTIMIZER, "frames_a_step": BATCH}
+    found = work.prepare(root(), "train", how, files)
     return work.start(found, WORKER)
 
 

@@ -30,7 +30,7 @@ def progress(folders: list[Path]) -> str:
     """Step and force error on held-out frames of each member that is training."""
     curves = {folder.name: learning_curve(folder / "lcurve.out") for folder in folders}
     return "; ".join(
-        f"{name}: step {int(c.step[-1])}, held-out force error {c.force_held_out_eV_A[-1]:.3f} eV/A"
+        f"{name}: step {int(c.step[-1])}, held-out force error {c.force_held_out_eV_A[-1]:.3f} eV/Å"
         for name, c in curves.items()
         if len(c.step)
     )

@@ -118,7 +118,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
     best = frontier(rows)
     order = sorted(range(len(rows)), key=lambda k: rows[k]["us_per_atom_step"])
     return Table(
-        ("", "network", "us/atom/step", "steps", "teacher, eV/A", "DFT, eV/A", "DFT, meV/atom", "device"),
+        ("", "network", "us/atom/step", "steps", "teacher, eV/Å", "DFT, eV/Å", "DFT, meV/atom", "device"),
         tuple(
             (
                 "*" if best[k] else "",

@@ -35,15 +35,16 @@ def predictions(potential: Potential, frames: list[Atoms]) -> dict[str, np.ndarr
     Returns
     -------
     dict
-        Arrays ``(n,)``: ``energy_eV_atom``, the error; ``Li_sq_eV2_A2`` and ``Si_sq_eV2_A2``, squared force errors
-        summed over the element's components; ``max_force_error_eV_A``; ``max_devi_f_eV_A``.
+        Arrays ``(n,)``: ``energy_eV_atom``, the error; ``Li_sq_eV2_A2``, ``Si_sq_eV2_A2`` and so on, squared force
+        errors summed over the element's components; ``max_force_error_eV_A``; ``max_devi_f_eV_A``.
     """
     from deepmd.infer import DeepPot
 
     models = [DeepPot(str(path)) for path in potential.members()]
+    elements = models[0].get_type_map()  # an adopted model has an order of its own
     rows = []
     for atoms in frames:
-        types = [ELEMENTS.index(s) for s in atoms.symbols]
+        types = [elements.index(s) for s in atoms.symbols]
         position, cell = atoms.positions.reshape(1, -1), atoms.cell.array.reshape(1, 9)
         results = [model.eval(position, cell, types) for model in models]
         forces = np.array([r[1][0] for r in results])
@@ -52,18 +53,18 @@ def predictions(potential: Potential, frames: list[Atoms]) -> dict[str, np.ndarr
         rows.append(
             (
                 (float(results[0][0].ravel()[0]) - atoms.get_potential_energy()) / len(atoms),
-                *(float((error[np.array(types) == k] ** 2).sum()) for k in range(len(ELEMENTS))),
+                *(float((error[np.array(types) == k] ** 2).sum()) for k in range(len(elements))),
                 float(np.linalg.norm(error, axis=1).max()),
                 float(spread.max()),
             )
         )
-    squares = [f"{element}_sq_eV2_A2" for element in ELEMENTS]
+    squares = [f"{element}_sq_eV2_A2" for element in elements]
     names = ("energy_eV_atom", *squares, "max_force_error_eV_A", "max_devi_f_eV_A")
     return dict(zip(names, np.array(rows).T, strict=True))
 
 
 def test_errors(potential: Potential, frames: list[Atoms]) -> dict[str, Any]:
-    """RMSE of energy (meV/atom) and of force components (eV/A; all, on Li, on Si) by kind of system and overall."""
+    """RMSE of energy (meV/atom) and of force components (eV/A; all, by element) by kind of system and overall."""
     found = predictions(potential, frames)
     groups: dict[str, list[int]] = defaultdict(list)
     for k, atoms in enumerate(frames):
@@ -76,7 +77,7 @@ def test_errors(potential: Potential, frames: list[Atoms]) -> dict[str, Any]:
             "energy_rmse_meV_atom": round(1e3 * float(np.sqrt((found["energy_eV_atom"][members] ** 2).mean())), 2),
         }
         squares, n_atoms = 0.0, 0
-        for element in ELEMENTS:
+        for element in potential.elements:
             count = sum(frames[k].get_chemical_symbols().count(element) for k in members)
             square = float(found[f"{element}_sq_eV2_A2"][members].sum())
             squares, n_atoms = squares + square, n_atoms + count
@@ -195,7 +196,9 @@ def publish(
     description: dict[str, Any],
     probe: Atoms,
 ) -> Potential:
-    """Copy frozen members into ``data/potentials/NAME`` and write their card.
+    """Copy frozen members into ``data/potentials/NAME`` and write their card, in place of what was there.
+
+    Everything is measured in a draft beside it: a failure leaves the potential as it was.
 
     Parameters
     ----------
@@ -213,19 +216,38 @@ def publish(
         Structure for the speed measurement.
     """
     folder = DATA / "potentials" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / REPORT, ignore_errors=True)  # it was another model's
-    files = []
-    for k, path in enumerate(members):
-        target = folder / f"member{k}.pb"
-        shutil.copyfile(path, target)
-        files.append({"file": target.name, "sha256": sha256(target), "bytes": target.stat().st_size})
+    draft, old = (folder.with_name(f".{name}.{suffix}") for suffix in ("part", "old"))
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        card = _first_card(name, _copied(members, draft), train, test, description)
+        write_json(draft / "card.json", card | _measured(Potential(name, draft, card), test, moved, probe))
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+        draft.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return get(name)
+
+
+def _copied(members: list[Path], folder: Path) -> list[dict[str, Any]]:
+    """Copy members into `folder`; what a card says of their files."""
+    copies = [Path(shutil.copyfile(path, folder / f"member{k}.pb")) for k, path in enumerate(members)]
+    return [{"file": copy.name, "sha256": sha256(copy), "bytes": copy.stat().st_size} for copy in copies]
+
+
+def _first_card(
+    name: str, files: list[dict[str, Any]], train: list[Atoms], test: list[Atoms], description: dict[str, Any]
+) -> dict[str, Any]:
+    """The card before anything is measured."""
     rounds: dict[str, int] = defaultdict(int)
     kinds: dict[str, int] = defaultdict(int)
     for atoms in [*train, *test]:
         rounds[str(atoms.info["round"])] += 1
         kinds[atoms.info["system"].split("/")[0]] += 1
-    card: dict[str, Any] = {
+    return {
         "name": name,
         "elements": list(ELEMENTS),
         "members": files,
@@ -238,16 +260,16 @@ def publish(
             "frames_by_kind": dict(sorted(kinds.items())),
         },
     }
-    potential = tell_card(Potential(name, folder, card), {})
+
+
+def _measured(potential: Potential, test: list[Atoms], moved: list[Atoms], probe: Atoms) -> dict[str, Any]:
+    """What a card says of errors, trust, properties, stability and speed."""
     low_high, how = thresholds(potential, moved)
-    return tell_card(
-        potential,
-        {
-            "test_errors": test_errors(potential, test),
-            "validity": card["validity"] | {"trust_eV_A": low_high, "trust_how": how},
-            "properties": properties(potential) | {"amorphous_si": amorphous_silicon(potential)},
-            "stability": stability(potential),
-            "speed": speed(potential, probe),
-            "made": {"date": time.strftime("%Y-%m-%d"), "versions": versions.installed()},
-        },
-    )
+    return {
+        "test_errors": test_errors(potential, test),
+        "validity": potential.card["validity"] | {"trust_eV_A": low_high, "trust_how": how},
+        "properties": properties(potential) | {"amorphous_si": amorphous_silicon(potential)},
+        "stability": stability(potential),
+        "speed": speed(potential, probe),
+        "made": {"date": time.strftime("%Y-%m-%d"), "versions": versions.installed()},
+    }

@@ -29,13 +29,14 @@ from lisi_nb.training.amorphous_frames import amorphous_silicon
 from lisi_nb.training.choose import diverse
 from lisi_nb.training.corrected import Plan, decide, sets, train
 from lisi_nb.training.dataset import split, usable, write_deepmd
+from lisi_nb.training.dp import reference_python
 from lisi_nb.training.explore import explore
 from lisi_nb.training.frames import initial_frames, small_crystals, strained_crystals
 from lisi_nb.training.held_out import HELD_OUT
 from lisi_nb.training.label import read_frames
 from lisi_nb.training.members import Say, side_by_side
 from lisi_nb.training.publish import publish, tell_card
-from lisi_nb.training.train import Data, reference_python, train_member
+from lisi_nb.training.train import Data, train_member
 from lisi_nb.training.validation import into_card
 from lisi_nb.training.validation.ab_initio import of_files, summary, table
 
@@ -45,7 +46,7 @@ N_MEMBERS, N_DRAFTS = 4, 3
 EXPLORED, AMORPHOUS = (1, 2, 3), 4  # rounds: active learning by MD, then amorphous silicon
 STRAINED = 7  # round of strained crystals
 SEEDS = (11, 22, 33, 44)
-DRAFT_STEPS, FINAL_STEPS, CORRECTION_STEPS = 3000, 14000, 4000
+DRAFT_STEPS, FINAL_STEPS, CORRECTION_STEPS = 3000, 24000, 6000
 EXPLORE_STEPS, PER_RUN = 2500, 8
 LABELS = paths.DATA / "training" / NAME
 

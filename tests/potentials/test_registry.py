@@ -79,13 +79,23 @@ def test_sha256_against_the_standard_vector(tmp_path):
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_compression_is_made_once_and_a_damaged_model_is_said(data_folder, tmp_path):
+def test_compression_is_made_once_and_again_when_damaged_and_a_damaged_model_is_said(data_folder, tmp_path):
     member = potentials.get("lisi").members()[0]
     made = compressed(member)
     stamp = made.stat().st_mtime_ns
     assert compressed(member) == made
     assert made.stat().st_mtime_ns == stamp
     assert made.parent == data_folder / "cache" / "compressed"
+    digest = made.with_suffix(".sha256").read_text()
+    assert digest == sha256(made)
+    made.write_bytes(made.read_bytes()[:1000])  # a damaged copy is made again
+    assert compressed(member) == made
+    assert made.stat().st_size > 1000
+    assert made.with_suffix(".sha256").read_text() == sha256(made)
+    made.with_suffix(".sha256").unlink()  # one from before hashes were kept is taken as it is
+    stamp = made.stat().st_mtime_ns
+    assert compressed(member) == made
+    assert made.stat().st_mtime_ns == stamp
     broken = tmp_path / "broken.pb"
     broken.write_bytes(np.random.default_rng(0).bytes(1000))
     before = set(made.parent.iterdir())

@@ -96,7 +96,7 @@ def test_a_frame_that_cannot_be_relaxed_is_named_and_the_others_are_kept(emt, tm
     [
         ([], {}, "0 frames came; at least one is needed"),
         ([Atoms("Cu")], {}, "1 frames came; .* all periodic"),
-        ([metal("Cu")], {"fmax_eV_A": 0}, "fmax_eV_A=0 eV/A is outside"),
+        ([metal("Cu")], {"fmax_eV_A": 0}, "fmax_eV_A=0 eV/Å is outside"),
         ([metal("Cu")], {"steps": 0}, "steps=0 is outside"),
     ],
 )

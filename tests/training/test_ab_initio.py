@@ -76,7 +76,7 @@ def test_strong_forces_failures_and_twins_are_set_apart_with_reasons(tmp_path):
     write(tmp_path / "gpaw.0.failed.extxyz", [failed], format="extxyz")
     found = gather(tmp_path, "gpaw")
     assert len(found.trained) == 1
-    assert found.apart[0] == ("melt/x=1", "a force of 30.0 eV/A, above 12")
+    assert found.apart[0] == ("melt/x=1", "a force of 30.0 eV/Å, above 12")
     assert found.apart[1][1].startswith("the same geometry as frame 0")
     assert found.apart[2] == ("crystal/Si", "KohnShamConvergenceError: not converged")
     assert "crystal/Si: KohnShamConvergenceError" in str(found)

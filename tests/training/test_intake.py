@@ -52,6 +52,21 @@ def test_deepmd_folder_keeps_energy_forces_and_the_sign_of_the_stress(tmp_path):
         same(a, b, stress="stress" in a.calc.results)
 
 
+def test_deepmd_types_without_names_need_elements(tmp_path):
+    frames = [frame(s) for s in range(2)]
+    (system,) = write_deepmd(frames, tmp_path / "deepmd")
+    (tmp_path / "deepmd" / system.rsplit("/", 1)[-1] / "type_map.raw").unlink()
+    with pytest.raises(ValueError, match=r"deepmd numbers its types and has no type_map\.raw\. Give their elements"):
+        read_labelled(tmp_path / "deepmd")
+    with pytest.raises(ValueError, match=r"deepmd has 2 types, but elements=\['Li'\] names 1"):
+        read_labelled(tmp_path / "deepmd", elements=("Li",))
+    back = read_labelled(tmp_path / "deepmd", elements=("Li", "Si"))
+    for a, b in zip(sorted(back, key=lambda a: -a.get_potential_energy()), frames, strict=True):
+        same(a, b, stress=False)
+    swapped = read_labelled(tmp_path / "deepmd", elements=("Si", "Li"))[0]
+    assert swapped.get_chemical_symbols() == ["Si"] * 3 + ["Li"] * 2
+
+
 def mtp_text(atoms):
     """A configuration as MLIP writes it: PlusStress = -stress * volume."""
     rows = [
@@ -133,8 +148,8 @@ def test_each_bad_frame_is_set_apart_with_its_reason_and_the_rest_stays():
     assert len(found.good) == 2
     assert [k for k, _ in found.apart] == [1, 2, 3, 4, 5, 6, 7]
     reasons = " / ".join(why for _, why in found.apart)
-    for words in ("same geometry as frame 0", "no atoms", "contains Na", "no energy or no forces", "500.0 eV/A",
-                  "not finite", "0.40 A apart"):  # fmt: skip
+    for words in ("same geometry as frame 0", "no atoms", "contains Na", "no energy or no forces", "500.0 eV/Å",
+                  "not finite", "0.40 Å apart"):  # fmt: skip
         assert words in reasons
     assert str(found).startswith("2 frames are usable, 7 are set apart")
 

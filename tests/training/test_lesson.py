@@ -13,7 +13,7 @@ from lisi_nb import paths, published
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.training import lesson, lesson_figures, lesson_work, work
 from lisi_nb.training.label import frame_id
-from lisi_nb.training.train import DESCRIPTOR
+from lisi_nb.training.train import DESCRIPTOR, OPTIMIZER
 
 RNG = np.random.default_rng(1)
 
@@ -110,7 +110,12 @@ def test_the_same_labels_and_seeds_are_the_same_training(idle):
     assert lesson.train(params, labelled(2)) == first
     assert lesson.train(params.replace(seed=2), more) != first
     assert lesson.train(params, labelled(3)) != first
-    assert first.settings == {"n_steps": params.n_steps, "seeds": [100, 111]}
+    assert first.settings == {
+        "n_steps": params.n_steps,
+        "seeds": [100, 111],
+        "optimizer": OPTIMIZER,
+        "frames_a_step": 1,
+    }
     assert lesson_figures.share(first) == (0.0, f"step 0 of {params.n_steps}, 2 members")
     assert lesson_figures.live(first) == ()
 

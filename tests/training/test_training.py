@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from lisi_nb.errors import RunFailed
 from lisi_nb.potentials.compressed import compressed
 from lisi_nb.structures.amorphous import check
 from lisi_nb.structures.packing import random_packing
-from lisi_nb.training import amorphous_frames, dataset, explore, train
+from lisi_nb.training import amorphous_frames, dataset, dp, explore, train
 from lisi_nb.training import label as labelling
 from lisi_nb.training.frames import initial_frames, melt_volume_A3, random_melt, small_interface, strained_crystals
 from lisi_nb.training.held_out import is_held_out
@@ -242,7 +243,7 @@ def test_unphysical_frames_and_labels_are_set_apart_with_their_reason(tmp_path, 
     write(tmp_path / "f.extxyz", [overlapping, good], format="extxyz")
     assert labelling.label(tmp_path / "f.extxyz", tmp_path / "l.extxyz", "cheap") == 1
     (failed,) = read(tmp_path / "l.failed.extxyz", index=":", format="extxyz")
-    assert failed.info["failure"] == "ValueError: two atoms are 0.50 A apart; at least 0.6 A is allowed"
+    assert failed.info["failure"] == "ValueError: two atoms are 0.50 Å apart; at least 0.6 Å is allowed"
     monkeypatch.setattr(labelling, "MAX_FORCE_EV_A", 1e-9)
     assert labelling.label(tmp_path / "f.extxyz", tmp_path / "m.extxyz", "cheap") == 0
     (_, failed) = read(tmp_path / "m.failed.extxyz", index=":", format="extxyz")
@@ -335,7 +336,7 @@ def test_train_member_really_trains_and_freezes(tmp_path):
         "print(json.dumps([e.tolist(), f.tolist(), v.tolist()]))"
     )
     done = subprocess.run(
-        [str(train.reference_python()), "-c", code], input=json.dumps(arguments), cwd=tmp_path / "member",
+        [str(dp.reference_python()), "-c", code], input=json.dumps(arguments), cwd=tmp_path / "member",
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     trained = json.loads(done.stdout.splitlines()[-1])
@@ -344,6 +345,71 @@ def test_train_member_really_trains_and_freezes(tmp_path):
     assert compressed(frozen).stat().st_size > frozen.stat().st_size
     with pytest.raises(RunFailed, match=r"`dp --pt train input\.json` in .* ended with code"):
         train.train_member(tmp_path / "broken", train.Data([str(tmp_path / "nowhere")], data.test), 20, 1, threads=1)
+
+
+def answering(curve: str, words: str = "", then=None):
+    """A `dp` that writes a learning curve, and fails with `words` in its log if there are any."""
+
+    def dp(python, *arguments, folder, threads=2):
+        (folder / "lcurve.out").write_text("#  step rmse_e_val rmse_e_trn rmse_f_val rmse_f_trn lr\n" + curve)
+        if then is not None:
+            then(folder)
+        if words:
+            (folder / "dp-train.log").write_text(words + "\n" + "a long list\n" * 30)
+            raise RunFailed(f"`dp train` ended with code 1: {words}")
+        assert arguments[1] == "train", "nothing is frozen"
+        return ""
+
+    return dp
+
+
+@pytest.mark.parametrize(
+    ("curve", "words"),
+    [
+        ("10 0.1 0.1 0.2 0.2 1e-2\n20 nan nan nan nan 1e-3\n", ""),
+        ("10 0.1 0.1 0.2 inf 1e-2\n", ""),
+        ("10 0.1 0.1 0.2 0.2 1e-2\n", "RuntimeError: Non-finite gradient norm; training has diverged."),
+        ("", "RuntimeError: NaN detected at batch 1: val: . Something went wrong, and it is meaningless to continue."),
+    ],
+)
+def test_a_training_that_diverged_is_not_frozen(tmp_path, monkeypatch, curve, words):
+    monkeypatch.setattr(train, "reference_python", lambda: tmp_path)
+    monkeypatch.setattr(train, "dp", answering(curve, words))
+    with pytest.raises(
+        RunFailed, match=r"diverged: .* not finite any more\. Choose a lower learning rate than .*=0\.01"
+    ):
+        train.train_member(tmp_path / "m", train.Data(["a"], ["b"]), 20, 1)
+    assert not (tmp_path / "m" / "frozen.pb").exists()
+
+
+def test_a_full_disk_is_named_and_the_checkpoint_stays(tmp_path, monkeypatch):
+    """The training goes on from its checkpoint, though the file that names it was emptied by the full disk."""
+    member, given = tmp_path / "m", (train.Data(["a"], ["b"]), 20, 1)
+    good = "10 0.1 0.1 0.2 0.2 1e-2\n"
+
+    def checkpoint(folder):
+        (folder / "model.ckpt-10.pt").write_text("weights")
+        (folder / "model.ckpt.pt").symlink_to("model.ckpt-10.pt")
+        (folder / "checkpoint").write_text("")
+
+    monkeypatch.setattr(train, "reference_python", lambda: tmp_path)
+    words = "RuntimeError: [enforce fail at inline_container.cc:672] . unexpected pos 332544 vs 332436"
+    monkeypatch.setattr(train, "dp", answering(good, words, checkpoint))
+    monkeypatch.setattr(train.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
+    with pytest.raises(RunFailed, match=rf"The disk of {member} is full .*goes on from its last checkpoint"):
+        train.train_member(member, *given)
+    monkeypatch.setattr(train.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1e12))
+    asked = []
+
+    def again(python, *arguments, folder, threads=2):
+        asked.append(arguments)
+        raise RunFailed("something else")
+
+    monkeypatch.setattr(train, "dp", again)
+    with pytest.raises(RunFailed, match=r"^something else"):
+        train.train_member(member, *given)
+    assert asked == [("--pt", "train", "--restart", "model.ckpt.pt", "input.json")]
+    assert (member / "model.ckpt.pt").read_text() == "weights"
 
 
 # --- amorphous silicon -----------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from lisi_nb import potentials
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.training.frames import random_melt
-from lisi_nb.training.validation import Finding, abuse, alloys, elements, findings, labels, report
+from lisi_nb.training.validation import Finding, abuse, compounds, elements, findings, labels, report
 
 
 def test_verdict_follows_reference_and_tolerance():
@@ -23,7 +23,7 @@ def test_verdict_follows_reference_and_tolerance():
     assert Finding("a", "Li", 3.48, 0.0, "A", 3.43).verdict == ""
     assert Finding("a", "Li", 3.48, 0.0, "A").verdict == ""
     row = Finding("a", "Li", 3.44, 0.01, "A", 3.43, None, 0.02).row()
-    assert row == ("a", "Li", "3.440 ± 0.010 A", "3.43", "", "good", "")
+    assert row == ("a", "Li", "3.440 ± 0.010 Å", "3.43", "", "good", "")
 
 
 def test_reference_values_are_read_and_ranges_give_their_middle():
@@ -105,6 +105,14 @@ def test_calibration_of_a_gaussian_ensemble():
     assert abs(blind.correlation) < 0.02
     with pytest.raises(ValueError, match="too few"):
         labels.calibrate(deviation[:50], error[:50])
+    with pytest.raises(ValueError, match="Train at least two members"):
+        labels.calibrate(np.zeros(200), error[:200])
+    rank, ratio = labels.calibration_findings(found, 7)
+    assert (rank.value, ratio.value) == (found.correlation, found.ratio)
+    assert "7 frames" in rank.note
+    shown = labels.calibration_chart(found, "labels", 0.29)
+    assert [c.label for c in shown.curves if c.style == "level"] == ["error = deviation", "accurate below 0.29 eV/Å"]
+    assert list(shown.curves[-1].x) == [0.29, 0.29]
 
 
 def test_slabs_have_the_facet_they_are_named_after():
@@ -118,6 +126,12 @@ def test_slabs_have_the_facet_they_are_named_after():
         slab = elements.silicon_slab(facet, 5.47)
         d = np.sort(slab.get_all_distances(mic=True) + 99 * np.eye(len(slab)), axis=1)[:, 0]
         assert d == pytest.approx(5.47 * 3**0.5 / 4, rel=1e-6)
+    # Dimers give each atom of both (100) faces one of its two broken bonds back.
+    slab = elements.silicon_slab("100", 5.47)
+    assert np.linalg.norm(np.cross(slab.cell[0], slab.cell[1])) == pytest.approx(5.47**2)
+    heights = np.round(slab.positions[:, 2], 3)
+    assert sorted(_bonds(slab, 2.75)) == [3] * 4 + [4] * 28
+    assert set(heights[_bonds(slab, 2.75) == 3]) == {*np.unique(heights)[:2], *np.unique(heights)[-2:]}
     # A (111) slab that ends between double layers leaves one dangling bond per surface atom.
     slab = elements.silicon_slab("111", 5.47)
     assert (_bonds(slab) == 3).sum() == (slab.positions[:, 2] > slab.positions[:, 2].max() - 0.1).sum() * 2
@@ -125,10 +139,10 @@ def test_slabs_have_the_facet_they_are_named_after():
     assert sorted(set(_bonds(elements.silicon_slab("110", 5.47)))) == [3, 4]
 
 
-def _bonds(slab):
+def _bonds(slab, cutoff_A=2.6):
     from ase.neighborlist import neighbor_list
 
-    return np.bincount(neighbor_list("i", slab, 2.6), minlength=len(slab))
+    return np.bincount(neighbor_list("i", slab, cutoff_A), minlength=len(slab))
 
 
 @pytest.mark.slow
@@ -157,28 +171,92 @@ def test_the_card_learns_what_the_report_beside_it_says(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "SECTIONS", {"numbers": lambda _: rows})
     card = report.into_card(potentials.get("mine"), [], [].append).card
     assert card == potentials.get("mine").card
-    assert card["validation"] == {"report": "validation/validation.md", "n_numbers_judged": 2, "n_good": 1}
+    assert card["validation"] == {
+        "report": "validation/validation.md",
+        "n_numbers_judged": 2,
+        "n_good": 1,
+        "calibration": {},
+    }
     assert (
         "1 of 2 judged numbers agree" in (tmp_path / "potentials" / "mine" / card["validation"]["report"]).read_text()
     )
 
 
-def test_voltage_of_a_known_ladder(monkeypatch):
+def test_the_card_learns_what_the_deviation_is_worth():
+    rows = [Finding(findings.CORRELATION, "all", 0.6123, 0.1, "1"), Finding("volume", "Li", 20.0, 0.1, "A3/atom")]
+    rows += [Finding(findings.SHARE, name, value, 1.0, "%") for name, value in (("accurate", 90.0), ("failed", np.nan))]
+    assert report.calibration_facts({"compounds": rows[1:2], "against DFT": rows}) == {
+        "against DFT": {"rank_correlation": {"all": 0.612}, "percent_below_0.3_eV_A": {"accurate": 90.0}}
+    }
+
+
+class Linear(EMT):
+    """Energy linear in composition, but for what `extra` adds per atom of some formulas; no forces."""
+
+    implemented_properties = ("energy", "forces", "stress")
+    extra = MappingProxyType({})
+
+    def calculate(self, atoms=None, properties=None, system_changes=()):
+        n_li = int((atoms.numbers == 3).sum())
+        energy = -1.9 * n_li - 5.4 * (len(atoms) - n_li)
+        energy += len(atoms) * self.extra.get(atoms.get_chemical_formula(empirical=True), 0.0)
+        self.results = {"energy": energy, "forces": np.zeros((len(atoms), 3)), "stress": np.zeros(6)}
+
+
+@pytest.fixture
+def rows_of(monkeypatch):
+    monkeypatch.setattr(compounds, "softest_mode_THz", lambda *_: 1.0)
+    monkeypatch.setattr(compounds, "hop", lambda *_: Finding("hop", "Li15Si4", 0.0, 0.0, "eV"))
+
+    def rows(*calculators):
+        found = compounds.compounds(ensemble(*calculators))
+        return {(row.quantity, row.system): row for row in found}
+
+    return rows
+
+
+def test_voltage_of_a_known_ladder(rows_of):
     """With a calculator whose energy is linear in composition all formation energies and voltages vanish."""
-
-    class Linear(EMT):
-        implemented_properties = ("energy", "forces", "stress")
-
-        def calculate(self, atoms=None, properties=None, system_changes=()):
-            n_li = int((atoms.numbers == 3).sum())
-            self.results = {
-                "energy": -1.9 * n_li - 5.4 * (len(atoms) - n_li),
-                "forces": np.zeros((len(atoms), 3)),
-                "stress": np.zeros(6),
-            }
-
-    monkeypatch.setattr(alloys, "softest_mode_THz", lambda *_: 0.0)
-    rows = alloys.compounds(ensemble(Linear()))
-    for row in rows:
-        if row.quantity == "formation energy" or "voltage" in row.quantity:
+    rows = rows_of(Linear())
+    for (quantity, _), row in rows.items():
+        if quantity in ("formation energy", "energy above the hull") or "voltage" in quantity:
             assert row.value == pytest.approx(0, abs=1e-9)
+    assert len([q for q, _ in rows if q == "volume"]) == len([q for q, _ in rows if q == "softest vibration"]) == 7
+    assert rows["energy above the hull", "Li15Si4"].dft == 0, "PBE has all five of its phases on the hull"
+    assert rows["energy above the hull", "Li17Si4"].verdict == "", "no PBE value is at hand"
+    # 18.7259 A, Z = 20 formula units of 21 atoms
+    assert rows["volume", "Li17Si4"].experiment == pytest.approx(18.7259**3 / 420)
+
+
+def test_a_crystal_above_the_hull_is_found_for_each_member(rows_of):
+    """One phase alone is pulled below the line of the elements; another is lifted above it, in one member more."""
+    one, other = Linear(), Linear()
+    one.extra, other.extra = ({"Li7Si3": -0.2, "Li13Si4": up} for up in (0.05, 0.07))
+    rows = rows_of(one, other)
+    f7, f13 = 7 / 10, 13 / 17
+    above = 1000 * (0.05 + 0.2 * (1 - f13) / (1 - f7))
+    found = rows["energy above the hull", "Li13Si4"]
+    assert found.value == pytest.approx(above)
+    assert found.error == pytest.approx(20 / 2**0.5)
+    assert found.verdict == "off"
+    assert rows["energy above the hull", "Li7Si3"].value == pytest.approx(0, abs=1e-9)
+    hull = rows["crystals on the hull", "Li-Si"]
+    assert hull.value == 1
+    assert hull.note.startswith("ours: Li7Si3; PBE")
+    assert rows["deepest formation energy is that of Li7Si3", "Li-Si"].verdict == "good"
+
+
+def test_a_hop_without_a_path_gives_way_to_the_next(monkeypatch):
+    cell = crystal("Li15Si4")
+    tried = []
+
+    def barriers(atoms, calculator, *, members, hops):
+        tried.append(hops[0])
+        path = SimpleNamespace(forward_eV=0.3) if len(tried) == 2 else None
+        return (SimpleNamespace(barrier=path, scatter_eV=0.02, statement="said"),)
+
+    monkeypatch.setattr(compounds, "vacancy_barriers", barriers)
+    found = compounds.hop(ensemble(None, None), [SimpleNamespace(name="Li15Si4", atoms=cell)])
+    assert (found.value, found.error, found.dft, found.verdict) == (0.3, 0.02, None, "")
+    assert tried[0].distance_A <= tried[1].distance_A
+    assert f"{tried[1].distance_A:.2f} Å" in found.note

@@ -10,7 +10,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from lisi_nb.training.ab_initio import Labels
 from lisi_nb.training.frames import random_melt
 from lisi_nb.training.held_out import HELD_OUT
-from lisi_nb.training.validation import ab_initio, report
+from lisi_nb.training.validation import ab_initio, report, trusted
 
 ZERO = {"Li": 1.3, "Si": -0.7}
 WRONG = {HELD_OUT[0]: (0.010, 0.1), HELD_OUT[1]: (-0.030, 0.2)}  # eV/atom and eV/A by which the model errs
@@ -76,9 +76,13 @@ def test_table_and_charts_have_every_system(labels):
     assert [row[0] for row in shown.rows] == [*WRONG, "all"]
     assert shown.rows[0] == (HELD_OUT[0], "2", "0.0", "0.400", "10.0", "0.100")
     energy, force = ab_initio.charts(columns["mine"])
-    assert [c.label for c in force.curves] == ["crystal", "equal"], "one colour per kind of system"
-    assert len(force.curves[0].x) == 2 * 2 * 3 * 12
-    np.testing.assert_allclose(np.unique((energy.curves[0].y - energy.curves[0].x).round(6)), [-30, 10])
+    assert [c.label for c in force.curves] == [*WRONG, "equal"]
+    assert len({c.colour for c in force.curves}) == 3, "each system has its own colour"
+    assert [c.colour for c in force.curves] == [c.colour for c in energy.curves], "one legend serves both"
+    for curve, (error, _) in zip(energy.curves, WRONG.values(), strict=False):
+        assert len(curve.x) == 2
+        np.testing.assert_allclose(curve.y - curve.x, 1e3 * error)
+    assert [len(c.x) for c in force.curves[:2]] == [2 * 3 * 12] * 2
     kept = ab_initio.summary(labels, columns)
     assert kept["n_held_out"] == 4
     assert kept["errors"]["mine"]["all"]["n_frames"] == 4
@@ -103,3 +107,39 @@ def test_the_report_holds_the_table_its_parity_and_what_was_compared(tmp_path, l
     assert "Li +1300.0, Si -700.0" in text
     lines = (tmp_path / "parity_dft_force.csv").read_text().splitlines()
     assert len(lines) == 1 + 4 * 36 + 2
+    assert "No calibration on the held-out systems, DFT: 48 atoms are too few" in text
+    assert not (tmp_path / "calibration.png").exists()
+
+
+class Pushed(Model):
+    """As `Model`, but atom k of a frame is pushed by k times `step` eV/A along x."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def calculate(self, atoms=None, properties=None, system_changes=()):
+        super().calculate(atoms, properties, system_changes)
+        forces = np.zeros((len(atoms), 3))
+        forces[:, 0] = self.step * np.arange(len(atoms))
+        self.results["forces"] = forces
+
+
+def test_trust_limits_are_told_by_the_true_error_of_the_atoms(labels):
+    """Members with forces 0.12 k and 0.22 k on atom k = 0..11 deviate by 0.05 k; DFT's forces are zero."""
+    members = [ab_initio.of_calculator(Pushed(step), labels) for step in (0.12, 0.22)]
+    np.testing.assert_allclose(ab_initio.parity(members).deviation_eV_A[0], 0.05 * np.arange(12), atol=1e-12)
+    rows = {(r.quantity, r.system): r for r in trusted.findings(members, (0.22, 0.42))}
+    share, error = rows[trusted.SHARE, "accurate"], rows[trusted.TYPICAL, "accurate"]
+    # Atoms 0 to 4 are accurate: errors 0, 0.12, ... 0.48 of the first member.
+    assert share.value == pytest.approx(60)
+    assert error.value == pytest.approx(0.12 * np.sqrt(6))
+    assert error.error == pytest.approx(0.1 * np.sqrt(6) / np.sqrt(2))
+    assert "20 of 48 atoms, deviation below 0.22 eV/Å; 0 frames" in share.note
+    # 5 to 8 are candidates, 9 to 11 failed, and every frame's largest is that of atom 11.
+    assert rows[trusted.SHARE, "candidate"].value == 0
+    assert rows[trusted.TYPICAL, "candidate"].value == pytest.approx(0.12 * np.sqrt((25 + 36 + 49 + 64) / 4))
+    assert "12 of 48 atoms, deviation above 0.42 eV/Å; 4 frames" in rows[trusted.SHARE, "failed"].note
+    (_, _, _, _, empty) = trusted.findings(members, (0.22, 9.0))
+    assert np.isnan(empty.value)
+    assert empty.note.startswith("0 of 48 atoms")

@@ -16,16 +16,19 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from lisi_nb.charts import Chart, Curve
+from lisi_nb.palette import COLOURS, CYCLE
 from lisi_nb.potentials import Potential
 from lisi_nb.potentials.loading import load
 from lisi_nb.tables import Table
 from lisi_nb.training.ab_initio import Labels, Pair
 from lisi_nb.training.correct import element_offsets_eV, on_teachers_scale
 from lisi_nb.training.dataset import ELEMENTS
-from lisi_nb.training.validation.findings import GOALS, Finding
+from lisi_nb.training.validation.findings import GOALS, Finding, first_and_spread
+from lisi_nb.training.validation.labels import Parity, beside, deviation
 
 ALL = "all"
 _QUANTITIES = {"energy_rmse_meV_atom": ("energy", "meV/atom"), "force_rmse_eV_A": ("force", "eV/A")}
+_COLOURS = (*CYCLE, COLOURS["Si"], COLOURS["Li"], COLOURS["C"])
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def table(columns: dict[str, Comparison]) -> Table:
     """Errors by system, one pair of columns for each model: energy in meV/atom, force in eV/A."""
     errors = {name: comparison.errors() for name, comparison in columns.items()}
     first = next(iter(errors.values()))
-    heads = [f"{name}, {unit}" for name in columns for unit in ("meV/atom", "eV/A")]
+    heads = [f"{name}, {unit}" for name in columns for unit in ("meV/atom", "eV/Å")]
     rows = [
         (
             system,
@@ -131,23 +134,34 @@ def table(columns: dict[str, Comparison]) -> Table:
     return Table(("system", "frames", *heads), tuple(rows))
 
 
-def findings(potential: Potential, labels: Labels) -> tuple[list[Finding], Comparison]:
-    """Errors of a potential on the held-out systems with the teacher's in the note; the first member's comparison."""
-    members = [of_calculator(calculator, labels) for calculator in potential.calculators()]
+def of_members(potential: Potential, labels: Labels) -> list[Comparison]:
+    """Each member of an ensemble beside the ab initio labels."""
+    return [of_calculator(calculator, labels) for calculator in potential.calculators()]
+
+
+def findings(potential: Potential, labels: Labels, members: list[Comparison]) -> list[Finding]:
+    """Errors of a potential on the held-out systems, with the teacher's in the note."""
     ours, teacher = [m.errors() for m in members], of_teacher(labels).errors()
     saw = "" if potential.card.get("training", {}).get("held_out") else "; its training saw the teacher's labels of it"
     found = []
     for system, row in ours[0].items():
         for quantity, (word, unit) in _QUANTITIES.items():
-            spread = float(np.std([each[system][quantity] for each in ours], ddof=1)) if len(ours) > 1 else float("nan")
             goal = GOALS[quantity] if system == ALL else None
             note = f"{row['n_frames']} frames; teacher {teacher[system][quantity]:.3g}"
             note += f"; goal {goal:g}" if goal else saw
+            value, spread = first_and_spread([each[system][quantity] for each in ours])
             zero = 0.0 if goal else None
-            found.append(
-                Finding(f"{word} error (RMS), DFT", system, row[quantity], spread, unit, zero, None, goal, note)
-            )
-    return found, members[0]
+            found.append(Finding(f"{word} error (RMS), DFT", system, value, spread, unit, zero, None, goal, note))
+    return found
+
+
+def parity(members: list[Comparison]) -> Parity:
+    """Energies on the first member's zero, and the ensemble's deviation on each atom."""
+    predicted = []
+    for each in zip(*(m.pairs for m in members), strict=True):
+        forces = np.array([model.get_forces() for _, model in each])
+        predicted.append((each[0][1].get_potential_energy(), forces[0], deviation(forces)))
+    return beside([a for a, _ in members[0].pairs], predicted)
 
 
 def in_words(labels: Labels, comparison: Comparison) -> str:
@@ -161,19 +175,16 @@ def in_words(labels: Labels, comparison: Comparison) -> str:
 
 
 def charts(comparison: Comparison) -> tuple[Chart, Chart]:
-    """Parity of energy (relative to DFT's mean in each system) and of force components, one colour per kind."""
-    energy: dict[str, list[np.ndarray]] = defaultdict(list)
-    force: dict[str, list[np.ndarray]] = defaultdict(list)
-    for system in sorted({str(a.info["system"]) for a, _ in comparison.pairs}):
+    """Parity of energy (relative to DFT's mean in each system) and of force components, one colour per system."""
+    points, dots = [], []
+    for k, system in enumerate(sorted({str(a.info["system"]) for a, _ in comparison.pairs})):
         sides = list(zip(*(pair for pair in comparison.pairs if pair[0].info["system"] == system), strict=True))
-        energies = np.array([[x.get_potential_energy() / len(x) for x in side] for side in sides])
-        kind = system.split("/")[0]
-        energy[kind].append(1e3 * (energies - energies[0].mean()))
-        force[kind].append(np.array([np.concatenate([x.get_forces().ravel() for x in side]) for side in sides]))
-    points, dots = (
-        [Curve(x, y, kind, style=style) for kind, parts in found.items() for x, y in [np.concatenate(parts, axis=1)]]
-        for found, style in ((energy, "points"), (force, "dots"))
-    )
+        energies = 1e3 * np.array([[a.get_potential_energy() / len(a) for a in side] for side in sides])
+        x, y = energies - energies[0].mean()
+        dft, model = (np.concatenate([a.get_forces().ravel() for a in side]) for side in sides)
+        colour = _COLOURS[k % len(_COLOURS)]
+        points.append(Curve(x, y, system, style="points", colour=colour, dash=k))
+        dots.append(Curve(dft, model, system, style="dots", colour=colour))
     less = "less DFT's mean of the system (meV/atom)"
     return (
         Chart("Energy, held-out systems", f"DFT, {less}", "model, likewise (meV/atom)", (*points, _diagonal(points))),

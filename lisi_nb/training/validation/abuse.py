@@ -49,8 +49,8 @@ def compression(potential: Potential) -> list[Finding]:
         nearest = wanted[d[wanted].argmin()]
         rise, fall = pushed(potential, atoms, int(i[nearest]), int(j[nearest]))
         found += [
-            Finding(f"energy of a pair pushed to {PUSH_TO_A} A", pair, rise, float("nan"), "eV",
-                    note=f"from {d[nearest]:.2f} A in the crystal"),
+            Finding(f"energy of a pair pushed to {PUSH_TO_A} Å", pair, rise, float("nan"), "eV",
+                    note=f"from {d[nearest]:.2f} Å in the crystal"),
             Finding("largest fall of the energy on the way", pair, fall, 0.0, "eV", 0.0, None, 0.02,
                     "a fall is a hole in the repulsion"),
         ]  # fmt: skip
@@ -64,7 +64,7 @@ def heat(potential: Potential) -> list[Finding]:
     end = short_md(potential, start, (Stage(steps, HOT_K, HOT_K),), 3)
     return [
         Finding("closest pair after 5 ps at 3000 K", "LiSi melt", float(neighbor_list("d", end, 3.0).min()),
-                float("nan"), "A", note="below 1.5 A would be a collapse"),
+                float("nan"), "A", note="below 1.5 Å would be a collapse"),
         Finding("atoms lost at 3000 K", "LiSi melt", float(len(start) - len(end)), 0.0, "1", 0.0, None, 0.0),
     ]  # fmt: skip
 

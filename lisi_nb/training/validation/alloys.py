@@ -1,92 +1,24 @@
-"""Li-Si compounds (lattice, formation energy, voltage, vibrations), amorphous LixSi and liquid lithium."""
+"""Amorphous LixSi and liquid lithium."""
 
 from __future__ import annotations
 
 import tempfile
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from lisi_nb.analysis.elasticity import relaxed, softest_mode_THz
 from lisi_nb.engine import devices
 from lisi_nb.engine.execute import run_blocking
 from lisi_nb.engine.lammps import Segment, Stage
 from lisi_nb.potentials import Potential
-from lisi_nb.structures.crystals import crystal
 from lisi_nb.training.frames import random_melt
-from lisi_nb.training.validation.findings import Finding, over_members, reference_value
+from lisi_nb.training.validation.findings import Finding, reference_value
 from lisi_nb.units import U_PER_A3_IN_G_CM3
 
-COMPOUNDS = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li15Si4")
 AMORPHOUS_X = (0.56, 1.50, 2.50, 3.75)
 SI_SI_CUTOFF_A = 2.7
-
-
-def compounds(potential: Potential) -> list[Finding]:
-    """Volume, formation energy and voltage step of the Li-Si crystals; softest vibration of the small ones."""
-
-    @cache
-    def of(name: str, calculator: Any) -> Atoms:
-        return relaxed(crystal(name), calculator, fmax_eV_A=0.01)
-
-    def energy(name: str, calculator: Any) -> float:
-        return of(name, calculator).get_potential_energy() / len(of(name, calculator))
-
-    def fraction(name: str) -> float:
-        return crystal(name).get_chemical_symbols().count("Li") / len(crystal(name))
-
-    def formation(name: str, calculator: Any) -> float:
-        x = fraction(name)
-        return energy(name, calculator) - x * energy("Li", calculator) - (1 - x) * energy("Si", calculator)
-
-    def voltage(before: str, name: str, calculator: Any) -> float:
-        """Of the step from one composition to the next against Li: per Li, ``-(E2 - E1 - dx E_Li) / dx``."""
-        (x1, f1), (x2, f2) = (
-            (fraction(n) / (1 - fraction(n)), formation(n, calculator) / (1 - fraction(n))) for n in (before, name)
-        )
-        return -(f2 - f1) / (x2 - x1)
-
-    found = []
-    for before, name in zip(("Si", *COMPOUNDS[:-1]), COMPOUNDS, strict=True):
-        volume = over_members(potential, lambda c, n=name: of(n, c).get_volume() / len(of(n, c)))  # type: ignore[misc]
-        reference = reference_value("volume_per_atom", f"{name}_dft")
-        found += [
-            Finding("volume", name, *volume, "A3/atom", reference, None, 0.03 * reference),
-            Finding(
-                "formation energy",
-                name,
-                *over_members(potential, lambda c, n=name: formation(n, c)),  # type: ignore[misc]
-                "eV/atom",
-                reference_value("formation_energy", f"{name}_dft"),
-                None,
-                0.015,
-            ),
-            Finding(
-                f"voltage step from {before}",
-                name,
-                *over_members(potential, lambda c, b=before, n=name: voltage(b, n, c)),  # type: ignore[misc]
-                "V",
-                reference_value("step_voltage", f"{name}_dft"),
-                None,
-                0.05,
-            ),
-        ]
-    deepest = min(COMPOUNDS, key=lambda n: formation(n, potential.calculator()))
-    found.append(
-        Finding("deepest formation energy is that of Li7Si3", "Li-Si", float(deepest == "Li7Si3"), 0.0, "1", 1.0, None,
-                0.0, f"ours: {deepest}")
-    )  # fmt: skip
-    for name in ("LiSi", "Li13Si4", "Li15Si4"):
-        first = potential.calculator()
-        found.append(
-            Finding("softest vibration", name, softest_mode_THz(of(name, first), first), float("nan"), "THz",
-                    note="at the wave vectors that fit the cell; negative would be imaginary: unstable")
-        )  # fmt: skip
-    return found
 
 
 def quenched(potential: Potential, x_li: float, n_atoms: int = 110, seed: int = 1) -> Atoms:

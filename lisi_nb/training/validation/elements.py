@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.build import bcc100, bcc110, bcc111, bulk, diamond111, surface
+from ase.build import bcc100, bcc110, bcc111, bulk, diamond100, diamond111, surface
 
 from lisi_nb.analysis.defects import surface_energy_J_m2, vacancy_formation_eV, vacancy_migration_eV
 from lisi_nb.analysis.elasticity import Cubic, elastic_constants, relaxed, softest_mode_THz
@@ -24,8 +24,10 @@ _ELASTIC = (
 )
 _SURFACES = {
     "Li": {"100": "Li_100_dft", "110": "Li_110_dft", "111": "Li_111_dft"},
-    "Si": {"110": "Si_110_reconstructed_dft", "111": "Si_111_1x1_dft"},
+    "Si": {"100": "Si_100_reconstructed_dft", "110": "Si_110_reconstructed_dft", "111": "Si_111_1x1_dft"},
 }
+_AS_BUILT = {"100": "p(2x1), buckled dimers", "110": "unreconstructed here", "111": "unreconstructed here"}
+_DIMER_A, _BUCKLE_A = 2.35, 0.7
 
 
 def lithium_slab(facet: str, lattice_A: float) -> Atoms:
@@ -41,8 +43,10 @@ def lithium_slab(facet: str, lattice_A: float) -> Atoms:
 
 
 def silicon_slab(facet: str, lattice_A: float) -> Atoms:
-    """An unreconstructed diamond slab with 12 A of vacuum; (111) ends between double layers."""
-    if facet == "111":
+    """A diamond slab with 12 A of vacuum: (100) with rows of dimers, (110) as cut, (111) ends between double layers."""
+    if facet == "100":
+        slab = _with_dimers(diamond100("Si", (1, 2, 16), a=lattice_A, vacuum=6.0))
+    elif facet == "111":
         slab = diamond111("Si", (1, 1, 14), a=lattice_A)[1:-1]  # as built, it ends within double layers
         slab.center(vacuum=6.0, axis=2)
     else:
@@ -52,13 +56,25 @@ def silicon_slab(facet: str, lattice_A: float) -> Atoms:
     return slab
 
 
+def _with_dimers(slab: Atoms) -> Atoms:
+    """Draw the two atoms of each (100) face together along y until they bond, one of them higher than the other."""
+    apart = slab.cell[1, 1] / 2
+    across = (_DIMER_A**2 - _BUCKLE_A**2) ** 0.5
+    for end, outward in ((slab.positions[:, 2].min(), -1), (slab.positions[:, 2].max(), 1)):
+        face = np.flatnonzero(np.isclose(slab.positions[:, 2], end))
+        near, far = face[np.argsort(slab.positions[face, 1])]
+        slab.positions[near] += [0, (apart - across) / 2, outward * _BUCKLE_A / 2]
+        slab.positions[far] -= [0, (apart - across) / 2, outward * _BUCKLE_A / 2]
+    return slab
+
+
 def lithium(potential: Potential) -> list[Finding]:
     """Bulk, polymorphs, three surfaces with their order, and the vacancy of lithium."""
     return _element(potential, "Li", crystal("Li"), 27, "Li_bcc_dft", "Li_bcc_experiment_78K") + _polymorphs(potential)
 
 
 def silicon(potential: Potential) -> list[Finding]:
-    """Bulk, unreconstructed surfaces and the vacancy of silicon."""
+    """Bulk, three surfaces and the vacancy of silicon."""
     return _element(potential, "Si", crystal("Si"), 8, "Si_dft", "Si_experiment_0K")
 
 
@@ -111,7 +127,7 @@ def _element(potential: Potential, element: str, cell: Atoms, n_cells: int, dft:
         dft_value = reference_value("surface_energy", key)
         found.append(
             Finding(f"surface energy ({facet})", element, *values, "J/m2", dft_value, None, 0.1 * dft_value,
-                    "" if element == "Li" else "unreconstructed here")
+                    "" if element == "Li" else _AS_BUILT[facet])
         )  # fmt: skip
     if element == "Li":
         order = sorted(energies, key=lambda f: energies[f])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,10 @@ from lisi_nb.potentials import Potential
 from lisi_nb.units import Measured
 
 GOALS = {"energy_rmse_meV_atom": 6.0, "force_rmse_eV_A": 0.10}  # on held-out labels
+CORRELATION = "rank correlation of deviation and force error"
+RATIO = "force error over deviation (RMS)"
+SHARE = "atoms with a force error below 0.3 eV/Å"
+TYPICAL = "force error of an atom (RMS)"
 
 
 @dataclass(frozen=True)
@@ -74,5 +78,9 @@ def reference_value(quantity: str, system: str) -> float:
 
 def over_members(potential: Potential, compute: Callable[[Any], float]) -> tuple[float, float]:
     """``compute(calculator)`` for the first member, and its standard deviation over all members."""
-    values = [compute(calculator) for calculator in potential.calculators()]
+    return first_and_spread([compute(calculator) for calculator in potential.calculators()])
+
+
+def first_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """The first of the members' values and their standard deviation; NaN with one member."""
     return values[0], float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")

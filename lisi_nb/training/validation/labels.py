@@ -9,6 +9,7 @@ from ase import Atoms
 
 from lisi_nb.charts import Chart, Curve
 from lisi_nb.potentials import Potential
+from lisi_nb.training.validation.findings import CORRELATION, RATIO, Finding
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,18 +40,19 @@ class Parity:
 
 
 def predict(potential: Potential, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:
-    """Energy (eV) and forces ``(n_atoms, 3)`` (eV/A) of the first member; force deviation of the ensemble on each atom.
-
-    The deviation is ``sqrt(mean_k |F_i^k - mean_k F_i^k|^2)``, ``(n_atoms,)``, eV/A.
-    """
+    """Energy (eV) and forces ``(n_atoms, 3)`` (eV/A) of the first member; `deviation` of the ensemble on each atom."""
     each, energies = [], []
     for calculator in potential.calculators():
         work = atoms.copy()
         work.calc = calculator
         each.append(work.get_forces())
         energies.append(float(work.get_potential_energy()))
-    members = np.array(each)
-    return energies[0], members[0], np.sqrt(((members - members.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
+    return energies[0], each[0], deviation(np.array(each))
+
+
+def deviation(forces_eV_A: np.ndarray) -> np.ndarray:
+    """``sqrt(mean_k |F_i^k - mean_k F_i^k|^2)`` of each atom i ``(n_atoms,)`` over members k ``(k, n_atoms, 3)``."""
+    return np.sqrt(((forces_eV_A - forces_eV_A.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
 
 
 def parity(potential: Potential, frames: list[Atoms]) -> Parity:
@@ -127,12 +129,14 @@ def calibrate(deviation_eV_A: np.ndarray, error_eV_A: np.ndarray, n_bins: int = 
     Raises
     ------
     ValueError
-        Fewer than ten atoms per bin.
+        Fewer than ten atoms per bin, or an ensemble that never deviates: one member, or several that are the same.
     """
     from scipy.stats import spearmanr
 
     if len(deviation_eV_A) < 10 * n_bins:
         raise ValueError(f"{len(deviation_eV_A)} atoms are too few for {n_bins} bins. Label at least {10 * n_bins}.")
+    if not deviation_eV_A.any():
+        raise ValueError("The ensemble has no deviation. Train at least two members from different seeds.")
     bins = np.array_split(np.argsort(deviation_eV_A, kind="stable"), n_bins)
     return Calibration(
         np.array([deviation_eV_A[b].mean() for b in bins]),
@@ -149,16 +153,32 @@ def calibration_of(found: Parity) -> Calibration:
     return calibrate(np.concatenate(found.deviation_eV_A), np.concatenate(errors))
 
 
-def calibration_chart(found: Calibration) -> Chart:
-    """The calibration curve: a good ensemble rises steadily."""
+def calibration_findings(found: Calibration, n_frames: int) -> list[Finding]:
+    """Whether the deviation ranks the errors, and how much too small it is."""
+    note, nan = f"every atom of {n_frames} frames", float("nan")
+    return [
+        Finding(CORRELATION, "all", found.correlation, nan, "1", note=note),
+        Finding(RATIO, "all", found.ratio, nan, "1", note=f"{note}; above 1 the ensemble is too sure"),
+    ]
+
+
+def calibration_chart(found: Calibration, against: str, low_eV_A: float | None = None) -> Chart:
+    """The calibration curve against labels of one kind: a good ensemble rises steadily.
+
+    The deviation below which a run counts as accurate, `low_eV_A`, is drawn upright.
+    """
     ends = np.array([0.0, float(found.deviation_eV_A[-1])])
+    curves = [
+        Curve(found.deviation_eV_A, found.error_eV_A, "root mean square", style="points"),
+        Curve(found.deviation_eV_A, found.error_p90_eV_A, "90th percentile", style="points", dash=1),
+        Curve(ends, ends, "error = deviation", style="level"),
+    ]
+    if low_eV_A is not None:
+        upright = np.array([0.0, float(found.error_p90_eV_A.max())])
+        curves.append(Curve(np.full(2, low_eV_A), upright, f"accurate below {low_eV_A:g} eV/Å", style="level"))
     return Chart(
-        "Does the ensemble know its error?",
+        f"Deviation and error, {against}",
         "force deviation of the ensemble (eV/Å)",
         "true force error (eV/Å)",
-        (
-            Curve(found.deviation_eV_A, found.error_eV_A, "root mean square", style="points"),
-            Curve(found.deviation_eV_A, found.error_p90_eV_A, "90th percentile", style="points"),
-            Curve(ends, ends, "error = deviation", style="level"),
-        ),
+        tuple(curves),
     )

@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ase import Atoms
 
 from lisi_nb import paths, plots
+from lisi_nb.charts import Chart
 from lisi_nb.potentials import Potential
 from lisi_nb.tables import Table
 from lisi_nb.training.ab_initio import Labels
 from lisi_nb.training.publish import REPORT, tell_card, test_errors
-from lisi_nb.training.validation import ab_initio, abuse, alloys, elements, labels
-from lisi_nb.training.validation.findings import GOALS, Finding
+from lisi_nb.training.validation import ab_initio, abuse, alloys, compounds, elements, labels, trusted
+from lisi_nb.training.validation.findings import CORRELATION, GOALS, RATIO, SHARE, TYPICAL, Finding
+from lisi_nb.training.validation.labels import Parity
 from lisi_nb.units import duration
 
 Say = Callable[[str], None]
 SECTIONS: dict[str, Callable[[Potential], list[Finding]]] = {
     "lithium": elements.lithium,
     "silicon": elements.silicon,
-    "compounds": alloys.compounds,
+    "compounds": compounds.compounds,
     "amorphous and liquid": alloys.amorphous,
     "abuse": abuse.abuse,
+}
+_FACTS = {
+    CORRELATION: "rank_correlation",
+    RATIO: "error_over_deviation",
+    SHARE: "percent_below_0.3_eV_A",
+    TYPICAL: "force_rmse_of_an_atom_eV_A",
 }
 COLUMNS = ("quantity", "system", "ours", "DFT", "experiment", "verdict", "note")
 
 
 def section(name: str, potential: Potential) -> list[Finding]:
     """One section, computed or read from the cache."""
-    digest = hashlib.sha256(f"{potential.sha256} {name} 1".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{potential.sha256} {name} 2".encode()).hexdigest()[:16]
     path = paths.cache() / "validation" / f"{digest}.json"
     if path.exists():
         return [Finding(**{k: v for k, v in row.items() if k != "verdict"}) for row in json.loads(path.read_text())]
@@ -91,34 +100,62 @@ def validate(
             f"[{number}/{len(SECTIONS) + 1}] {name}: {len(found[name])} numbers, {duration(time.monotonic() - started)}"
         )
     words = ["No labelled frames were given: errors and calibration are not in this report."]
+    curves: list[Chart] = []
+    limits = potential.card.get("validity", {}).get("trust_eV_A", ())
     if held_out:
         found["held-out labels"] = error_findings(potential, held_out)
         pairs = labels.parity(potential, held_out)
-        curve = labels.calibration_of(pairs)
-        for name, charts in {
-            "parity": labels.parity_charts(pairs),
-            "calibration": (labels.calibration_chart(curve),),
-        }.items():
-            (folder / f"{name}.png").write_bytes(plots.png(plots.draw(charts)))
-        words = [
-            "![parity](parity.png) ![calibration](calibration.png)",
-            "",
-            f"Deviation and true force error of an atom have a rank correlation of {curve.correlation:.2f}; the error "
-            f"is {curve.ratio:.1f} times the deviation (root mean squares).",
-        ]
+        _picture(folder / "parity.png", labels.parity_charts(pairs))
+        words = ["![parity](parity.png)", ""]
+        words += _calibration(found["held-out labels"], curves, pairs, "held-out labels", limits)
     say(f"[{len(SECTIONS) + 1}/{len(SECTIONS) + 1}] held-out labels: {len(held_out)} frames")
     if dft:
-        found["held-out systems against DFT"], comparison = ab_initio.findings(potential, dft)
-        pictures = ab_initio.charts(comparison)
-        (folder / "parity_dft.png").write_bytes(plots.png(plots.draw(pictures)))
+        members = ab_initio.of_members(potential, dft)
+        found["held-out systems against DFT"] = rows = ab_initio.findings(potential, dft, members)
+        pictures = ab_initio.charts(members[0])
+        _picture(folder / "parity_dft.png", pictures, beside=True)
         for name, chart in zip(("energy", "force"), pictures, strict=True):
             chart.to_csv(folder / f"parity_dft_{name}.csv")
-        words += ["", "![parity with DFT](parity_dft.png)", "", ab_initio.in_words(dft, comparison)]
-        say(ab_initio.in_words(dft, comparison))
+        words += ["", "![parity with DFT](parity_dft.png)", "", ab_initio.in_words(dft, members[0]), ""]
+        words += _calibration(rows, curves, ab_initio.parity(members), "held-out systems, DFT", limits)
+        if limits and len(members) > 1:
+            rows += trusted.findings(members, limits)
+        say(ab_initio.in_words(dft, members[0]))
+    if curves:
+        _picture(folder / "calibration.png", curves)
+        words += ["", "![calibration](calibration.png)"]
     (folder / "validation.md").write_text(markdown(potential, found) + "\n".join(words) + "\n")
     data = {"potential": potential.sha256, "sections": {n: [f.to_dict() for f in rows] for n, rows in found.items()}}
     (folder / "validation.json").write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     return found
+
+
+def _calibration(
+    rows: list[Finding], curves: list[Chart], pairs: Parity, against: str, limits_eV_A: Sequence[float]
+) -> list[str]:
+    """Add numbers to `rows` and a chart to `curves`; return what there is to say."""
+    try:
+        curve = labels.calibration_of(pairs)
+    except ValueError as error:
+        return [f"No calibration on the {against}: {error}"]
+    rows += labels.calibration_findings(curve, len(pairs.n_atoms))
+    curves.append(labels.calibration_chart(curve, against, *limits_eV_A[:1]))
+    return [
+        f"On the {against}, deviation and true force error of an atom have a rank correlation of "
+        f"{curve.correlation:.2f}; the error is {curve.ratio:.1f} times the deviation (root mean squares)."
+    ]
+
+
+def _picture(path: Path, charts: Sequence[Chart], beside: bool = False) -> None:
+    """Draw charts; with `beside`, one legend to the right of them serves all, which must show the same curves."""
+    figure = plots.draw(charts, width=5.5, height=4.4) if beside else plots.draw(charts)
+    if beside:
+        handles, names = figure.axes[0].get_legend_handles_labels()
+        for axes in figure.axes:
+            if legend := axes.get_legend():
+                legend.remove()
+        figure.legend(handles, names, loc="outside right center", fontsize=9, frameon=False)
+    path.write_bytes(plots.png(figure))
 
 
 def table(findings: list[Finding]) -> Table:
@@ -157,5 +194,20 @@ def into_card(potential: Potential, held_out: list[Atoms], say: Say, dft: Labels
     """
     found = validate(potential, held_out, potential.folder / REPORT, say, dft)
     n_judged, n_good = counts(found)
-    facts = {"report": f"{REPORT}/validation.md", "n_numbers_judged": n_judged, "n_good": n_good}
+    facts = {
+        "report": f"{REPORT}/validation.md",
+        "n_numbers_judged": n_judged,
+        "n_good": n_good,
+        "calibration": calibration_facts(found),
+    }
     return tell_card(potential, {"validation": facts})
+
+
+def calibration_facts(found: dict[str, list[Finding]]) -> dict[str, dict[str, dict[str, float]]]:
+    """What the deviation is worth, for the card: section -> quantity -> all atoms or a class of them -> value."""
+    kept: dict[str, dict[str, dict[str, float]]] = {}
+    for section, rows in found.items():
+        for row in rows:
+            if row.quantity in _FACTS and math.isfinite(row.value):
+                kept.setdefault(section, {}).setdefault(_FACTS[row.quantity], {})[row.system] = round(row.value, 3)
+    return kept
