@@ -7,6 +7,7 @@ viewer. Nothing relies on colour alone: curves also differ in dash, lights carry
 from __future__ import annotations
 
 CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#999933")
+MARKERS = ("o", "s", "^", "v", "P")  # of points; diamonds are the papers'
 DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 COLOURS = {
     "Li": "#9467bd", "Si": "#e69f00", "H": "#d9d9d9", "C": "#444444", "N": "#0072b2", "O": "#d03030", "F": "#66c2a5",

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lisi_nb.charts import Chart
-from lisi_nb.palette import COLOURS, CYCLE, DASHES, RADII_A, rgb
+from lisi_nb.drawn import Drawn
+from lisi_nb.palette import COLOURS, CYCLE, DASHES, MARKERS, RADII_A, rgb
 
 _STYLE: Any = {
     "figure.facecolor": "white",
@@ -38,12 +39,12 @@ _DRAWING = threading.RLock()
 
 
 class Picture(Figure):
-    """A figure that a notebook shows without pyplot, with the charts behind it."""
+    """A figure that a notebook shows without pyplot, with the charts or atoms behind it."""
 
-    charts: tuple[Chart, ...] = ()
+    charts: tuple[Chart | Drawn, ...] = ()
 
     def to_csv(self, path: Path | str) -> list[Path]:
-        """Write the numbers behind each chart, with units, to ``path`` (further charts: ``-2``, ``-3`` ...)."""
+        """Write the numbers behind each chart or structure, with units, to ``path`` (further: ``-2``, ``-3`` ...)."""
         path = Path(path).with_suffix(".csv")
         names = [path.with_stem(f"{path.stem}-{k}") if k > 1 else path for k in range(1, 1 + len(self.charts))]
         return [chart.to_csv(name) for chart, name in zip(self.charts, names, strict=True)]
@@ -83,7 +84,8 @@ def _draw(axes: Any, chart: Chart) -> None:
         elif curve.style == "paper":
             _published(axes, curve)
         elif curve.style == "points":
-            axes.errorbar(curve.x, curve.y, curve.error, fmt="o", color=colour, ms=4, capsize=2, label=label)
+            marker = MARKERS[curve.dash % len(MARKERS)]
+            axes.errorbar(curve.x, curve.y, curve.error, fmt=marker, color=colour, ms=4, capsize=2, label=label)
         else:
             (line,) = axes.plot(
                 curve.x, curve.y, color=colour, lw=1.4, ls=DASHES[curve.dash % len(DASHES)], label=label
@@ -147,6 +149,7 @@ def side_view(structures: dict[str, Atoms], width: float = 9.0) -> Picture:
     with _DRAWING, mpl.rc_context(_STYLE | {"axes.grid": False}):
         total = sum(heights) * inch_per_A + 0.75 * len(structures)
         figure = Picture(figsize=(width, total), dpi=100, layout="constrained")
+        figure.charts = tuple(Drawn(a.copy()) for a in structures.values())
         rows = figure.subplots(len(structures), 1, squeeze=False, height_ratios=heights).flat
         for axes, (name, atoms) in zip(rows, structures.items(), strict=True):
             _spheres(axes, atoms, "side", inch_per_A)
@@ -169,6 +172,7 @@ def slices(structures: dict[str, Atoms], thickness_A: float = 6.0, width: float 
     each = width / len(cut)
     with _DRAWING, mpl.rc_context(_STYLE | {"axes.grid": False}):
         figure = Picture(figsize=(width, each + 0.7), dpi=100, layout="constrained")
+        figure.charts = tuple(Drawn(a) for a in cut.values())
         for axes, (name, atoms) in zip(figure.subplots(1, len(cut), squeeze=False).flat, cut.items(), strict=True):
             _spheres(axes, atoms, "side", (each - 0.8) / (2 * reach))
             axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
@@ -202,6 +206,8 @@ def atoms_view(
     size = (max(wide * inch_per_A, 3.0) + 1.6, max(high * inch_per_A, 1.5) + 0.9)
     with _DRAWING, mpl.rc_context(_STYLE | {"axes.grid": False}):
         figure = Picture(figsize=size, dpi=100, layout="constrained")
+        names = [list(kinds)[k] for k in values] if kinds and values is not None else values
+        figure.charts = (Drawn(atoms.copy(), label, names),)
         axes = figure.subplots()
         colours = None
         if values is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets as w
 
 from lisi_nb.units import pretty
-from lisi_nb.widgets.names import named
+from lisi_nb.widgets.names import DECADES, named
 
 _WIDTH = w.Layout(width="110px")
 
@@ -38,7 +38,9 @@ def slider(f: Field[Any]) -> Any:
         return None
     look = dict(value=f.default, readout=False, tooltip=name(f), layout=w.Layout(width="150px"))
     if low > 0 and high / low > 100:
-        return w.FloatLogSlider(min=math.log10(low), max=math.log10(high), step=0.01, **look)
+        decades = w.FloatLogSlider(min=math.log10(low), max=math.log10(high), step=0.01, **look)
+        decades.add_class(DECADES)
+        return decades
     return w.FloatSlider(min=low, max=high, step=(high - low) / 150, **look)
 
 

@@ -16,8 +16,9 @@ import ipywidgets as w
 from IPython.display import HTML, DisplayHandle, Image
 
 from lisi_nb import palette
-from lisi_nb.engine import launch
+from lisi_nb.engine import cluster, launch
 from lisi_nb.engine.run import ENDED, Run
+from lisi_nb.errors import RunFailed
 from lisi_nb.units import duration
 from lisi_nb.widgets.folder import folder_html
 from lisi_nb.widgets.names import Names
@@ -28,12 +29,12 @@ from lisi_nb.widgets.watch import Live, watch
 RESUMABLE = {"stopped": "Resume the run", "interrupted": "Resume the run", "prepared": "Start the run"}
 
 
-def bar(run: Run, now: Progress, physics: Physics | None) -> str:
+def bar(run: Run, now: Progress, physics: Physics) -> str:
     """Progress, speed, time left, temperature, energy, pressure and trust as HTML."""
     speed = f"{now.steps_per_s:.0f} steps/s = {now.ns_per_day:.3g} ns/day" if now.steps_per_s else ""
     left = "" if now.state in ENDED else f"time left {duration(now.left_s)}"
     first = [f"<b>{html.escape(now.state)}</b>", f"step {now.step} of {now.target}", speed, left]
-    lines = [" · ".join(filter(None, first)), *(_physics(physics) if physics else ())]
+    lines = [" · ".join(filter(None, first)), *_physics(physics)]
     if now.message:
         lines.append(f'<span style="white-space:pre-wrap">{html.escape(now.message)}</span>')
     percent = f"{100 * now.share:.1f}%"
@@ -99,10 +100,10 @@ class Buttons(w.VBox):
         self.resume.layout.display = "none"
         self.answer.value = "Starting ..."
         try:
-            launch.start(self.run, resume=True)
+            cluster.start(self.run, resume=True)
             self.answer.value = ""
             self._resumed()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RunFailed) as error:
             self.answer.value = f"It could not be started: {html.escape(str(error))}"
 
     def _folder(self, shown: bool) -> None:
@@ -153,7 +154,7 @@ class Monitor(w.VBox):
         except Exception as error:  # in a thread it would vanish, and the widget stand still
             self.text.value = f"No longer followed, but the run goes on: {html.escape(repr(error))}"
 
-    def _show(self, now: Progress, physics: Physics | None, png: bytes | None) -> None:
+    def _show(self, now: Progress, physics: Physics, png: bytes | None) -> None:
         self.text.value = bar(self.run, now, physics)
         self.buttons.show(now.state)
         if now.state != self._state:
@@ -183,7 +184,7 @@ class Screen:
             self.say("")
             self._text.update(HTML(html.escape(str(sentence))))
 
-    def show(self, now: Progress, physics: Physics | None, png: bytes | None) -> None:
+    def show(self, now: Progress, physics: Physics, png: bytes | None) -> None:
         """Show what was read, and the buttons that make sense now."""
         self._text.update(HTML(bar(self.run, now, physics)))
         if png:

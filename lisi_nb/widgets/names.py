@@ -8,6 +8,7 @@ import anywidget
 import ipywidgets as w
 
 NAMED = "lisi-named"  # class of a button whose tooltip belongs to its name
+DECADES = "lisi-decades"  # class of a logarithmic slider
 
 _SCRIPT = """
 const PICTURES = { 'fa-play': 'Play', 'fa-pause': 'Pause', 'fa-stop': 'Stop', 'fa-retweet': 'Repeat',
@@ -30,6 +31,12 @@ function name(root) {
     const words = button.textContent.trim() || PICTURES[picture];
     button.setAttribute('aria-label', button.matches('.lisi-named') ? `${words}: ${button.title}` : words);
   }
+  for (const handle of root.querySelectorAll('.lisi-decades .noUi-handle')) {
+    const power = handle.getAttribute('aria-valuetext');  // the slider says the power of ten that it stands for
+    if (power === handle.dataset.said) continue;
+    handle.dataset.said = `${Number((10 ** power).toPrecision(3))}`;
+    handle.setAttribute('aria-valuetext', handle.dataset.said);
+  }
 }
 
 export default {
@@ -41,7 +48,7 @@ export default {
       name(root);
       watcher = new MutationObserver(() => name(root));
       watcher.observe(root,
-        { subtree: true, childList: true, characterData: true, attributeFilter: ['title', 'class'] });
+        { subtree: true, childList: true, characterData: true, attributeFilter: ['title', 'class', 'aria-valuetext'] });
     }
     start();
     return () => watcher?.disconnect();

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lisi_nb import potentials
 from lisi_nb.analysis.trust import Trust, trust
 from lisi_nb.charts import Chart, Curve
 from lisi_nb.engine.run import Run
@@ -107,10 +106,9 @@ def physics(run: Run) -> Physics:
 def trust_limits(run: Run) -> tuple[float, float] | None:
     """The run's potential's limits *accurate below, failed above* (eV/A); ``None`` where it is not installed here."""
     try:
-        low, high = potentials.get(run.manifest["potential"]["name"]).card["validity"]["trust_eV_A"]
+        return run.trust_eV_A
     except (ValueError, KeyError):
         return None
-    return low, high
 
 
 def why_not(run: Run, error: Exception) -> str:

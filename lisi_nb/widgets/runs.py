@@ -35,6 +35,23 @@ NOTE = (
 )
 
 
+class Line(w.HBox):
+    """A run in the table: a box to select it, its columns, a button to follow it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.box = w.Checkbox(value=False, indent=False, layout=_BOX, tooltip=f"Select {name} for a comparison.")
+        self.cells = w.HTML()
+        self.button = named(w.Button(layout=w.Layout(flex="0 0 70px")))
+        super().__init__([self.box, self.cells, self.button], layout=w.Layout(align_items="center"))
+
+    def show(self, row: Row) -> None:
+        """Put the present state of the run into the columns."""
+        self.cells.value = _cells(row)
+        self.button.description = "Follow" if row.state in ("queued", "running") else "Show"
+        self.button.tooltip = f"{self.button.description} {self.name} below."
+
+
 class RunsBrowser(w.VBox):
     """The table, and below it what was asked for: the monitor of a run or a comparison."""
 
@@ -53,6 +70,7 @@ class RunsBrowser(w.VBox):
         self.refresh.tooltip, self.more.tooltip = "Read all runs again.", f"Show {PAGE} more runs."
         self.compare.tooltip = "Put the ticked runs side by side."
         self.note, self.table, self.below = w.HTML(), w.VBox(), w.VBox()
+        self._head, self._lines = _head(), dict[str, Line]()
         self.selected: dict[str, Run] = {}
         self.shown: list[Row] = []
         self._limit, self._loading = PAGE, Lock()
@@ -76,23 +94,24 @@ class RunsBrowser(w.VBox):
     def _load(self) -> None:
         found = catalogue.rows(self.study.NAME if self.study else None, self.text.value, self.state.value)
         self.shown = found[: self._limit]
-        old = self.table.children
-        self.table.children = (_head(), *(self._line(row) for row in self.shown))
-        for line in old:
-            _close(line)
+        old, self._lines = self._lines, {row.run.id: self._line(row) for row in self.shown}
+        self.table.children = (self._head, *self._lines.values())
+        for name in old.keys() - self._lines:
+            _close(old[name])
         self.more.layout.display = None if len(found) > self._limit else "none"
         some = f"{len(self.shown)} of {len(found)} runs, newest first" if found else "No run here fits."
         self.note.value = f"{some}; as of {time.strftime('%H:%M:%S')}"
 
-    def _line(self, row: Row) -> w.HBox:
-        box = w.Checkbox(value=row.run.id in self.selected, indent=False, layout=_BOX)
-        box.tooltip = f"Select {row.run.id} for a comparison."
-        box.observe(lambda change: self._select(row.run, change["new"]), "value")
-        going = row.state in ("queued", "running")
-        button = named(w.Button(description="Follow" if going else "Show", layout=w.Layout(flex="0 0 70px")))
-        button.tooltip = f"{button.description} {row.run.id} below."
-        button.on_click(lambda _: self.follow(row.run))
-        return w.HBox([box, w.HTML(_cells(row)), button], layout=w.Layout(align_items="center"))
+    def _line(self, row: Row) -> Line:
+        """The line of a run, kept for as long as it is shown: a tick made while the table is read again is not lost."""
+        line = self._lines.get(row.run.id)
+        if line is None:
+            line = Line(row.run.id)
+            line.box.observe(lambda change: self._select(row.run, change["new"]), "value")
+            line.button.on_click(lambda _: self.follow(row.run))
+            line.box.value = row.run.id in self.selected
+        line.show(row)
+        return line
 
     def _select(self, run: Run, chosen: bool) -> None:
         if chosen:

@@ -1,11 +1,12 @@
 """Look at atoms in three dimensions: nglview for what has one fixed cell, OVITO for everything else.
 
 Both see the cell along -y with z to the right, as `lisi_nb.plots.side_view` does. A widget leaves no picture in
-a saved notebook: show `lisi_nb.plots.side_view` or ``view(...).picture()`` beside it.
+a saved notebook, so a view leaves one as a second output of its cell, which is hidden as long as the view lives.
 """
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 from ase import Atoms
+from IPython.display import display
 
 from lisi_nb import palette, plots
 from lisi_nb.engine.run import Run
@@ -26,6 +28,11 @@ from lisi_nb.widgets.ovito_scene import OvitoScene
 VIEWERS = ("auto", "nglview", "ovito")
 MOVIE_FRAMES = 60  # at most, so that a movie is made within seconds and stays small
 AXES = ("x", "y", "z")
+STILL_BYTES = 100_000  # of the picture in a saved notebook, at most
+# Hides the output that follows a view of its own; without a kernel there is no view, and so nothing hides it.
+HIDING = """<style>
+.jp-OutputArea-child:has(> .jp-OutputArea-output > .lisi-view) + .jp-OutputArea-child { display: none }
+</style>"""
 # Stands where the canvas will be, which covers it.
 WAITING = (
     "The atoms appear here within seconds. If they do not, this browser has no WebGL: press <i>Still picture</i>, "
@@ -44,7 +51,7 @@ class View(w.VBox):
         what = look.frames.name or f"{len(first)} atoms"
         self.said = f"{self.scene.name}, because {why}: {what}"
         legend = w.HTML(f"{_legend(look)} &nbsp; {html.escape(self.said)}; drag to turn, wheel to zoom")
-        waiting = w.HTML(WAITING + self.scene.style)
+        waiting = w.HTML(WAITING + HIDING + self.scene.style)
         waiting.layout = w.Layout(height="0px", overflow="visible", margin="0 0 0 8px")
         self.still = w.Image(format="png", layout=w.Layout(display="none", max_width="100%", align_self="flex-start"))
         self.still.layout.object_fit, self.still.layout.margin = "contain", "0"
@@ -52,9 +59,14 @@ class View(w.VBox):
         if len(look.frames) > 1:
             parts.append(self._player())
         super().__init__([*parts, self._tools(first), self.answer, self.still, Names()])
+        self.add_class("lisi-view")
 
     def __repr__(self) -> str:
         return self.said
+
+    def _ipython_display_(self) -> None:
+        display(self._repr_mimebundle_(), raw=True)
+        display({"image/png": base64.b64encode(small_png(self.picture())).decode()}, raw=True)
 
     def _player(self) -> w.HBox:
         n = len(self.look.frames)
@@ -170,6 +182,12 @@ def _ending(path: Path | str, *allowed: str) -> Path:
     if path.suffix.lower() not in allowed:
         raise ValueError(f"{path.name!r} does not end in {' or '.join(allowed)}. Rename it: nothing else is written.")
     return path
+
+
+def small_png(picture: plots.Picture) -> bytes:
+    """A PNG of at most `STILL_BYTES`: at 40 dpi no picture of atoms has as many pixels."""
+    pictures = (plots.png(picture, dpi) for dpi in (100, 70, 40))
+    return next(data for data in pictures if len(data) <= STILL_BYTES)
 
 
 def _legend(look: Look) -> str:

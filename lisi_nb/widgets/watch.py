@@ -1,4 +1,4 @@
-"""The loop that follows a run: looks every second or two, and draws as often as a small share of one core allows."""
+"""The loop that follows a run: reads every second or two, and draws as often as a small share of one core allows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from lisi_nb import plots
 from lisi_nb.charts import Chart
 from lisi_nb.engine.run import Run
 from lisi_nb.widgets import reading
+from lisi_nb.widgets.following import Followed
 
 Live = Callable[[Run], tuple[Chart, ...]]
-EVERY_S = 1.5  # between looks at status.json
-SHARE = 0.015  # of one core for reading logs and drawing, so that MD keeps the cores ...
+EVERY_S = 1.5  # between looks at status and logs, a millisecond each
+SHARE = 0.015  # of one core for drawing, so that MD keeps the cores ...
 AHEAD_S = 2.0  # ... and this much CPU time in advance, so that a short run is seen growing
 LEAST_S = 2.0  # between pictures
 
@@ -37,7 +38,7 @@ class Budget:
         self._left_s -= cost_s
 
 
-Show = Callable[[reading.Progress, reading.Physics | None, bytes | None], None]
+Show = Callable[[reading.Progress, reading.Physics, bytes | None], None]
 
 
 def watch(run: Run, live: Live | None, show: Show, leave: Event) -> None:
@@ -50,19 +51,17 @@ def watch(run: Run, live: Live | None, show: Show, leave: Event) -> None:
     Unreadable
         The run's folder is gone; a sentence for people.
     """
-    budget, drawn_at = Budget(SHARE, AHEAD_S), 0.0
-    physics: reading.Physics | None = None
+    budget, drawn_at, followed = Budget(SHARE, AHEAD_S), 0.0, Followed(run.folder)
     while not leave.is_set():
-        now, picture = reading.progress(run), None
+        now, physics = reading.progress(run), reading.physics(followed)
+        show(now, physics, None)  # drawing can take seconds where MD has all cores
         if not now.going or (time.monotonic() - drawn_at > LEAST_S and budget.affords()):
             before = time.thread_time()
-            physics = reading.physics(run)
             picture = draw(run, physics, live)
             budget.spend(time.thread_time() - before)
             drawn_at = time.monotonic()
-        if leave.is_set():
-            return
-        show(now, physics, picture)
+            if picture and not leave.is_set():
+                show(now, physics, picture)
         if not now.going:
             return
         leave.wait(EVERY_S)

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import html
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 import ipywidgets as w
 from IPython.display import HTML, DisplayHandle, Image
 
 from lisi_nb import palette, plots
-from lisi_nb.charts import Chart
+from lisi_nb.charts import Chart, overlay
 from lisi_nb.engine import sweep as sweeps
 from lisi_nb.engine.run import Run
 from lisi_nb.engine.sweep import Sweep
 from lisi_nb.errors import RunFailed
-from lisi_nb.units import duration
+from lisi_nb.units import duration, pretty
+from lisi_nb.widgets.watch import AHEAD_S, SHARE, Budget
 
-EVERY_S, DRAW_EVERY_S = 1.0, 6.0  # between looks, and between pictures, which cost the work some of its cores
+EVERY_S, DRAW_EVERY_S = 1.0, 6.0  # between looks, and at least between pictures, which cost the work its cores
 GOING = ("queued", "running")
+FEW = 3  # runs whose whole charts can be laid over each other and read; of more, one curve each is shown ...
+MOST = 2 * len(palette.CYCLE)  # ... of at most so many
 
 
 class Work(Protocol):
@@ -63,7 +68,7 @@ async def follow_work(
     text.display(HTML("starting ..."))
     below.display(button)
     picture.display(HTML(""))
-    began, first, drawn = time.monotonic(), share(work)[0], 0.0
+    began, first, drawn, budget = time.monotonic(), share(work)[0], 0.0, Budget(SHARE, AHEAD_S)
     while True:
         status = work.status()
         going = status["state"] in GOING
@@ -71,10 +76,12 @@ async def follow_work(
         spent = time.monotonic() - began
         left_s = spent * (1 - done) / (done - first) if done > first else None
         text.update(HTML(bar(work.name, status, done, words, left_s if going else 0.0)))
-        if not going or time.monotonic() - drawn > DRAW_EVERY_S:
+        if not going or (time.monotonic() - drawn > DRAW_EVERY_S and budget.affords()):
+            png, cost_s = await asyncio.to_thread(_drawn, live, work)
+            budget.spend(cost_s)
             drawn = time.monotonic()
-            if charts := live(work):
-                picture.update(Image(plots.png(plots.draw(charts, width=7))))
+            if png:
+                picture.update(Image(png))
         if not going:
             break
         await asyncio.sleep(EVERY_S)
@@ -83,11 +90,20 @@ async def follow_work(
         raise RunFailed(f"{work.name} {status['state']}: {status['message']}")
 
 
+def _drawn(live: Callable[[Any], tuple[Chart, ...]], work: Work) -> tuple[bytes | None, float]:
+    """The charts as PNG, ``None`` where there are none, and the CPU time that took; for a thread."""
+    before = time.thread_time()
+    charts = live(work)
+    png = plots.png(plots.draw(charts, width=7 if len(charts) == 1 else 4.6, columns=2)) if charts else None
+    return png, time.thread_time() - before
+
+
 @dataclass(frozen=True)
 class _Sweep:
     """A sweep as a piece of work."""
 
     sweep: Sweep
+    _finished: dict[Path, tuple[str, tuple[Chart, ...]]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -100,10 +116,57 @@ class _Sweep:
         """Stop its runs; what they have written is kept, and running the cell again goes on."""
         sweeps.pause(self.sweep)
 
+    def charts(self) -> tuple[Chart, ...]:
+        """The study's live charts of the runs that have begun, laid over each other; of many runs some, evenly."""
+        runs = self.sweep.runs()
+        chosen = runs[:: -(-len(runs) // MOST)]
+        drawn = dict(self._live(run) if run else (str(k), ()) for k, run in enumerate(chosen))
+        return overlay(drawn) if len(chosen) <= FEW else _firsts(drawn, self._n_dashes())
+
+    def _n_dashes(self) -> int:
+        """Runs of one colour: those of one value of the first parameter, where that tells all apart."""
+        n = len(self.sweep.points)
+        n_first = len(next(iter(self.sweep.definition["over"].values()), [0]))
+        told = n <= MOST and n_first <= len(palette.CYCLE) and n <= n_first * len(palette.DASHES)
+        return n // n_first if told else MOST // len(palette.CYCLE)
+
+    def _live(self, run: Run) -> tuple[str, tuple[Chart, ...]]:
+        """What varies, and the charts; those of a finished run are made once."""
+        if (known := self._finished.get(run.folder)) is not None:
+            return known
+        try:
+            finished = run.status()["state"] == "finished"
+            found = self._name(run), import_module(f"lisi_nb.studies.{run.manifest['study']}").live(run)
+        except (OSError, ValueError, KeyError):  # its folder is being made, or is gone
+            return run.id, ()
+        if finished:
+            self._finished[run.folder] = found
+        return found
+
+    def _name(self, run: Run) -> str:
+        """Such as ``x 2.25, 800 K``."""
+        definition, words = self.sweep.definition, []
+        for name in (*definition["over"], *(["seed"] if definition["seeds"] > 1 else [])):
+            value, unit = (run.manifest["params"][name][key] for key in ("value", "unit"))
+            words.append(f"{value:g} {pretty(unit)}" if unit else f"{name} {value}")
+        return ", ".join(words)
+
+
+def _firsts(drawn: Mapping[str, tuple[Chart, ...]], n_dashes: int) -> tuple[Chart, ...]:
+    """The first curve of the first chart of each, in one chart; `n_dashes` in a row share a colour."""
+    found: list[Chart] = []
+    for k, (name, charts) in enumerate(drawn.items()):
+        colour, dash = divmod(k, n_dashes)
+        for chart in overlay({name: charts[:1]}):
+            first = [replace(curve, colour=palette.CYCLE[colour], dash=dash) for curve in chart.curves[:1]]
+            found.append(replace(chart, curves=tuple(first)))
+    return (replace(found[0], curves=tuple(c for chart in found for c in chart.curves)),) if found else ()
+
 
 async def follow_sweep(sweep: Sweep) -> list[Run]:
     """Show a sweep until all its runs have ended, then return them; ``await follow_sweep(sweep)`` in a cell.
 
+    Below the bar stand the study's live charts of the runs so far, laid over each other; the last stay in the notebook.
     Interrupting the cell leaves it going; its Stop button pauses it, and running the cell again goes on.
 
     Parameters
@@ -121,7 +184,7 @@ async def follow_sweep(sweep: Sweep) -> list[Run]:
     RunFailed
         It was paused, or a run failed; in its own words.
     """
-    await follow_work(_Sweep(sweeps.start(sweep)), lambda _: (), lambda work: work.sweep.share())
+    await follow_work(_Sweep(sweeps.start(sweep)), _Sweep.charts, lambda work: work.sweep.share())
     found = sweep.runs()
     bad = [run.id if run else f"run {k + 1}" for k, run in enumerate(found) if _state(run) != "finished"]
     if bad:

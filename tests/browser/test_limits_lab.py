@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from playwright.sync_api import expect
 from steps import WIDE, ask, new_page
 
 from lisi_nb.studies import interdiffusion
@@ -84,7 +85,7 @@ def test_a_small_window_without_a_mouse_and_without_webgl(lab, opened, small, sm
 
     view.get_by_text("this browser has no WebGL").first.wait_for(state="attached")
     view.get_by_role("button", name="Still picture").first.press("Enter")
-    view.locator("img").nth(1).wait_for()  # in both views of the one widget
+    view.locator(".lisi-view img").nth(1).wait_for()  # in both views of the one widget
     view.screenshot(path=artifacts / "small-still.png")
 
     monitor.get_by_role("button", name="Show folder").press("Enter")
@@ -137,6 +138,12 @@ def test_every_control_is_read_out_with_label_and_unit(lab, opened, page, smoke_
         papers = [said for role, said in heard if role == "button" and f"Set {name} to the value of the paper" in said]
         assert len(papers) == (f.metadata["paper"] is not None), name
         assert all("paper: " in said and said.split(":")[1].strip() for said in papers)
+    lasting = form.locator(".noUi-handle[aria-label='Duration (ps)']")  # logarithmic; ipywidgets has it say 1.3
+    expect(lasting).to_have_attribute("aria-valuetext", "20")
+    form.locator("input[aria-label='Duration (ps)']").evaluate(
+        "box => { box.value = 25; box.dispatchEvent(new Event('change', {bubbles: true})) }"
+    )
+    expect(lasting).to_have_attribute("aria-valuetext", re.compile(r"^(25|24\.[89]|25\.[0-4])\d?$"))
     moving, browser = cell_of("moving = view("), cell_of("browser = runs_browser(")
     for cell, role, name in (
         (form, "button", "smoke: Set every value to scale smoke."),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -134,6 +135,9 @@ def test_the_runs_browser_follows_a_run_of_another_process_and_compares_two(lab,
     assert page.problems == []
 
 
+LEFT = ".jp-RenderedImage img"  # the picture that a view leaves in a saved notebook
+
+
 def changed(page, canvas, before):
     """Whether what is painted differs clearly from `before` within some seconds."""
     for _ in range(20):
@@ -162,6 +166,7 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, opened, page
         canvas = cell.locator("canvas").first
         canvas.wait_for()
         page.wait_for_timeout(3000)
+        assert [image.is_visible() for image in cell.locator(LEFT).all()] == [False], "the picture stands there twice"
         before = picture(canvas)
         assert painted(before) > 0.05, f"{name} has painted nothing"
         assert before[3, 3] == pytest.approx([1, 1, 1]), f"{name} is not on white"
@@ -186,3 +191,13 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, opened, page
     assert ask(page, "print(moving.look.slab is not None, still.look.slab is not None)") == "True True"
     assert (lab[0] / "view-2.png").exists()
     assert page.problems == []
+
+    page.keyboard.press("Control+s")
+    page.locator(".jp-mod-dirty").wait_for(state="detached")
+    shutil.copy(lab[0] / "views.ipynb", lab[0] / "again.ipynb")  # to which no kernel with these widgets belongs
+    page.goto(lab[1]("again.ipynb"))
+    for words in ("still = view(", "moving = view("):
+        cell = cell_of(words)
+        cell.get_by_text("model not found").wait_for()
+        cell.locator(LEFT).wait_for()
+    page.screenshot(path=artifacts / "view-again.png")

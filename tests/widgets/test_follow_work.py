@@ -1,11 +1,14 @@
 """A piece of work is followed to its end; what went wrong is said; its button stops it."""
 
 import asyncio
+import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from IPython.display import Image
 
+from lisi_nb import palette
 from lisi_nb.charts import Chart, Curve
 from lisi_nb.engine import sweep as sweeps
 from lisi_nb.errors import RunFailed
@@ -99,6 +102,7 @@ def test_a_sweep_is_started_followed_and_returns_its_runs(screen, empty_data):
     assert all(run.status()["state"] == "finished" for run in runs)
     assert "2 finished" in [s.data for s in screen if isinstance(getattr(s, "data", None), str)][-2]
     assert sweep.share() == (1.0, "2 finished")
+    assert [s for s in screen if isinstance(s, Image)][-1].data.startswith(b"\x89PNG")
     again = asyncio.run(follow_sweep(sweep))
     assert [run.folder for run in again] == [run.folder for run in runs]
 
@@ -110,3 +114,63 @@ def test_a_sweep_with_a_failed_run_says_which(screen, empty_data):
     run.update(state="failed", message="by hand")
     with pytest.raises(RunFailed, match=f"broken: {run.id} did not finish"):
         asyncio.run(follow_sweep(sweep))
+
+
+def sweep_of(monkeypatch, over, seeds=1, begun=None):
+    """A sweep whose runs all show one chart of two curves; and the runs whose charts were made, in order."""
+    asked = []
+
+    class Fake:
+        def __init__(self, values):
+            self.id = self.folder = str(values)
+            self.manifest = {"study": "any", "params": values}
+
+        def status(self):
+            return {"state": "finished" if self.id == runs[0].id else "running"}
+
+    def live(run):
+        asked.append(run)
+        curves = (Curve(np.arange(3.0), np.arange(3.0), label) for label in ("Li", "Si"))
+        return (Chart("Moved", "time (ps)", "MSD", tuple(curves)), Chart("Other", "x", "y", ()))
+
+    monkeypatch.setattr(widget, "import_module", lambda _: SimpleNamespace(live=live))
+    units = {"temperature_K": "K"}
+    each = (dict(zip((*over, "seed"), v, strict=True)) for v in itertools.product(*over.values(), range(1, seeds + 1)))
+    runs = [Fake({name: {"value": v, "unit": units.get(name, "")} for name, v in values.items()}) for values in each]
+    shown = [run if begun is None or k in begun else None for k, run in enumerate(runs)]
+    definition = {"over": over, "seeds": seeds}
+    return widget._Sweep(SimpleNamespace(runs=lambda: shown, points=runs, definition=definition)), asked
+
+
+def test_a_few_runs_of_a_sweep_are_laid_over_each_other_whole(monkeypatch):
+    sweep, _ = sweep_of(monkeypatch, {"x": [1.0, 2.25]})
+    moved, _ = sweep.charts()
+    assert [c.label for c in moved.curves] == ["x 1.0, Li", "x 1.0, Si", "x 2.25, Li", "x 2.25, Si"]
+
+
+def test_of_many_runs_one_curve_each_is_shown_and_finished_ones_are_measured_once(monkeypatch):
+    sweep, asked = sweep_of(monkeypatch, {"x": [1.0, 2.25, 3.5], "temperature_K": [800.0, 1000.0, 1200.0]})
+    (moved,) = sweep.charts()
+    assert [c.label for c in moved.curves][3] == "x 2.25, 800 K, Li"
+    assert [c.dash for c in moved.curves] == 3 * [0, 1, 2]
+    assert [c.colour for c in moved.curves] == [colour for colour in palette.CYCLE[:3] for _ in range(3)]
+    assert sweep.charts()[0].title == "Moved"
+    assert len(asked) == 9 + 8
+
+
+@pytest.mark.parametrize(
+    ("over", "seeds"), [({"x": list(range(9))}, 1), ({}, 5), ({"x": [1.0, 2.0]}, 5), ({"x": list(range(40))}, 2)]
+)
+def test_no_two_runs_of_a_sweep_look_alike(monkeypatch, over, seeds):
+    sweep, _ = sweep_of(monkeypatch, over, seeds)
+    (moved,) = sweep.charts()
+    assert len({(c.colour, c.dash % len(palette.DASHES)) for c in moved.curves}) == len(moved.curves)
+    assert 5 <= len(moved.curves) <= widget.MOST
+
+
+def test_runs_of_a_sweep_keep_their_colours_while_others_begin(monkeypatch):
+    over = {"x": [1.0, 2.0, 3.0, 4.0, 5.0]}
+    whole = {c.label: c.colour for c in sweep_of(monkeypatch, over)[0].charts()[0].curves}
+    some = {c.label: c.colour for c in sweep_of(monkeypatch, over, begun=(1, 3))[0].charts()[0].curves}
+    assert some.items() <= whole.items()
+    assert sweep_of(monkeypatch, over, begun=())[0].charts() == ()

@@ -12,7 +12,7 @@ import pytest
 from IPython.display import Image
 
 from lisi_nb import potentials
-from lisi_nb.engine import launch
+from lisi_nb.engine import cluster, launch
 from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import RunFailed
@@ -74,15 +74,17 @@ def test_the_fractions_of_trust_are_counted_and_shown(run):
     assert all(words in text for words in ("red", "60 % accurate", "30 % candidate", "10 % failed"))
 
 
-def test_a_potential_that_is_not_here_leaves_the_light_unknown(run):
+def test_the_light_needs_limits_of_the_run_or_of_its_potential(run):
     run.manifest["potential"]["name"] = "from-another-machine"
+    assert reading.physics(run).trust.light == "green", "the limits are the run's own"
+    del run.manifest["potential"]["trust_eV_A"]  # as in runs of before
     assert reading.physics(run).trust.light == "unknown"
 
 
 def test_a_run_without_any_output_yet_can_be_read(run):
     for name in ("log.lammps", "model_devi.out", "traj.0.bin"):
         (run.folder / name).unlink()
-    run.update(state="queued", queued=time.time(), step=0, steps_per_s=None)
+    run.update(state="queued", queued=time.time(), pid=None, process_start=None, step=0, steps_per_s=None)
     now, physics = reading.progress(run), reading.physics(run)
     assert (physics.trust.light, now.share) == ("unknown", 0.0)
     assert watch.draw(run, physics, interdiffusion.live) is None
@@ -249,7 +251,7 @@ def test_the_stop_button_asks_the_run_to_stop(run):
 def test_resume_starts_the_run_again_and_follows_it(run, monkeypatch):
     started = []
 
-    def start(which, resume):
+    def start(which, again, resume):
         started.append((which, resume))
         which.update(state="finished", message="")
 
@@ -264,6 +266,18 @@ def test_resume_starts_the_run_again_and_follows_it(run, monkeypatch):
     assert started == [(run, True)]
     assert "finished" in shown.text.value
     assert shown.buttons.resume.layout.display == "none"
+
+
+def test_a_run_of_a_cluster_is_resumed_there(run, monkeypatch):
+    submitted = []
+    monkeypatch.setattr(cluster, "submit", lambda *given: submitted.append(given))
+    monkeypatch.setattr(launch, "start", lambda *_: pytest.fail("started on this machine"))
+    queued = run.recorded()["queued"]
+    run.update(state="stopped", message="Stopped on request.", scheduler={"profile": "gpu", "queued": queued})
+    buttons = monitor.Buttons(run, lambda: None)
+    buttons.resume.click()
+    assert submitted == [(run, "gpu", False, True)]
+    assert buttons.answer.value == ""
 
 
 def test_the_folder_is_shown_with_its_files(run):
@@ -303,23 +317,55 @@ def test_a_budget_spends_its_share_of_the_time(monkeypatch):
     assert 0.02 * 1000 < spent <= 0.02 * 1000 + 1.0
 
 
+def test_temperature_and_light_follow_the_logs_between_two_pictures(going, monkeypatch):
+    monkeypatch.setattr(watch, "EVERY_S", 0.05)
+    monkeypatch.setattr(watch, "AHEAD_S", 0.0)  # after the first picture none for many seconds
+    whole, shown, leave = {}, [], threading.Event()
+    for name in ("log.lammps", "model_devi.out"):
+        whole[name] = (going.folder / name).read_bytes()
+        (going.folder / name).write_bytes(whole[name][: int(0.71 * len(whole[name]))])
+    whole["model_devi.out"] += b"999 0 0 0 9.0 0 0\n"
+
+    def show(now, physics, png):
+        shown.append((physics, png))
+        if len(shown) == 3:
+            for name, content in whole.items():
+                (going.folder / name).write_bytes(content)
+        if len(shown) == 6:
+            leave.set()
+
+    watch.watch(going, None, show, leave)
+    assert [png is not None for _, png in shown] == [False, True, *4 * [False]]
+    first, last = shown[0][0], shown[-1][0]
+    assert last.time_ps[-1] == reading.physics(going).time_ps[-1] > first.time_ps[-1]
+    assert (first.trust.light, last.trust.light) == ("green", "red")
+
+
 @pytest.mark.slow
 def test_following_costs_less_than_two_percent_of_a_core_and_a_look_less_than_100_ms(going, monkeypatch):
     """CPU time of the watching thread over 20 s, beyond the first picture, which is always drawn at once."""
     monkeypatch.setattr(watch, "AHEAD_S", 0.0)
-    at, leave = [], threading.Event()
+    at, drawn, leave = [], [], threading.Event()
+
+    def show(now, physics, png):
+        monitor.bar(going, now, physics)
+        at.append(time.thread_time())
+        drawn.append(png is not None)
 
     def work():
         at.append(time.thread_time())
-        watch.watch(going, interdiffusion.live, lambda *_: at.append(time.thread_time()), leave)
+        watch.watch(going, interdiffusion.live, show, leave)
 
     thread = threading.Thread(target=work)
     thread.start()
     time.sleep(20)
     leave.set()
     thread.join(20)
-    costs = np.diff(at)
-    print(f"a look {1e3 * np.median(costs):.1f} ms, a picture {1e3 * costs[0]:.0f} ms, of CPU")
+    costs, drawn = np.diff(at), np.array(drawn)
+    print(f"a look {1e3 * np.median(costs[~drawn]):.1f} ms, a picture {1e3 * costs[drawn][0]:.0f} ms, of CPU")
     assert len(costs) > 5
-    assert np.median(costs) < 0.1
-    assert costs[1:].sum() < 0.02 * 20
+    assert costs[~drawn].max() < 0.1
+    # Four charts take 0.3 to 0.6 s, and matplotlib's start more. The budget spreads that over a minute or more, but
+    # it takes it at once from the MD beside it, and AHEAD_S must pay for some pictures of a short run.
+    assert costs[drawn].max() < 1.5
+    assert costs.sum() - costs[drawn][0] < 0.02 * 20

@@ -112,6 +112,18 @@ def test_refresh_sees_new_and_removed_runs_and_keeps_the_selection(three):
     assert [line.children[0].value for line in lines(browser)] == [row.run == hot for row in browser.shown]
 
 
+def test_a_tick_made_while_the_table_is_read_again_counts(three):
+    """The browser may send it for the box it still shows, after the kernel has rebuilt the table."""
+    browser = runs_browser(interdiffusion)
+    boxes = [line.children[0] for line in lines(browser)]
+    browser.refresh.click()
+    boxes[0].value = True
+    assert list(browser.selected) == [browser.shown[0].run.id]
+    browser.state.value = "stopped"
+    browser.state.value = ""
+    assert [line.children[0].value for line in lines(browser)] == [True, False, False]
+
+
 def test_one_click_shows_the_monitor_of_a_run(three):
     first, hot, broken = three
     browser = runs_browser(interdiffusion)

@@ -1,6 +1,7 @@
 """One call views a structure, a series or a run; what a viewer would draw wrongly is refused."""
 
 import asyncio
+import base64
 import io
 import shutil
 import sys
@@ -10,17 +11,24 @@ from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import imageio_ffmpeg
+import nbformat
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from nbclient import NotebookClient
 from PIL import Image
+from synthetic import make_run
 
-from lisi_nb import palette, plots
+from lisi_nb import palette, plots, reproduce
+from lisi_nb.engine import lammps
+from lisi_nb.engine.parse import Frame
 from lisi_nb.engine.run import Run
+from lisi_nb.studies import interdiffusion
 from lisi_nb.widgets import frames, ngl_scene, phases, view
 from lisi_nb.widgets.frames import Look, Series, Slab, colouring
 from lisi_nb.widgets.reading import Unreadable
+from lisi_nb.widgets.viewer import STILL_BYTES, small_png
 
 
 @pytest.fixture
@@ -153,6 +161,42 @@ def test_what_cannot_be_drawn_is_refused(silicon, tmp_path):
 def test_coordination_is_that_of_the_crystal(silicon):
     """4 nearest neighbours in diamond Si (2.35 A); 12 more at 3.84 A lie beyond the cutoff."""
     assert set(frames.coordination(silicon)) == {4.0}
+
+
+def run_of(folder, atoms, walls):
+    """A run of `atoms`, whose images are then shifted by whole cells, periodic along z or between walls there."""
+    shifts = np.random.default_rng(0).integers(-3, 4, (len(atoms), 3)) * [1, 1, not walls]
+    low = np.array([1.0, -2.0, 3.0])
+    box = np.column_stack((low, low + atoms.cell.lengths()))
+    paths = (atoms.positions + low, atoms.positions + shifts * atoms.cell.lengths() + low)
+    steps = (Frame(k, box, np.full(len(atoms), 2), path) for k, path in enumerate(paths))
+    run = make_run(folder, interdiffusion.scaled("smoke"), steps, len(atoms))
+    (run.folder / lammps.INPUT).write_text(lammps.header(lammps.Segment((), walls=walls)))
+    return run, np.linalg.norm(shifts * atoms.cell.lengths(), axis=1)
+
+
+def naive_coordination(atoms):
+    """Neighbours within the cutoff, over all images that unwrapped atoms can need."""
+    images = [np.arange(-7, 8) if periodic else [0] for periodic in atoms.pbc]
+    cells = np.stack(np.meshgrid(*images, indexing="ij"), -1).reshape(-1, 3) @ atoms.cell.array
+    apart = atoms.positions[:, None] - atoms.positions
+    return [sum((np.linalg.norm(cells + d, axis=1) < frames.NEIGHBOUR_A).sum() for d in row) - 1 for row in apart]
+
+
+@pytest.mark.parametrize("walls", [False, True], ids=["bulk", "slab"])
+def test_a_run_is_periodic_along_z_as_lammps_was_told(silicon, tmp_path, walls):
+    silicon.positions += np.random.default_rng(1).normal(0, 0.1, silicon.positions.shape) + 0.5
+    silicon.wrap()
+    run, moved_A = run_of(tmp_path, silicon, walls)
+    shown = frames.Trajectory(run, 1)
+    atoms = shown.atoms(1)
+    assert atoms.pbc.tolist() == [True, True, not walls]
+    np.testing.assert_array_equal(frames.coordination(atoms), naive_coordination(atoms))
+    assert set(frames.coordination(atoms)) == ({2.0, 4.0} if walls else {4.0})
+    np.testing.assert_array_equal(phases.phases(atoms), phases.phases(shown.atoms(0)))
+    np.testing.assert_allclose(frames.displacement(shown, 1), moved_A, atol=1e-9)
+    drawn, _ = Look(shown, colouring(shown)).frame(1)
+    np.testing.assert_allclose(drawn.positions, silicon.positions, atol=1e-6)
 
 
 def names(atoms):
@@ -378,3 +422,28 @@ def test_the_buttons_save_a_picture_and_a_movie_and_say_where(silicon, tmp_path,
         button(shown, words).click()
     assert [file.name for file in sorted(tmp_path.iterdir())] == ["view-1.mp4", "view-1.png", "view-2.png"]
     assert "view-1.mp4" in shown.answer.value
+
+
+def test_a_view_leaves_one_picture_in_a_saved_notebook(tmp_path):
+    source = "from ase.build import bulk\nfrom lisi_nb.widgets import view\nview(bulk('Si', cubic=True))"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    widget, still = notebook.cells[0].outputs
+    assert reproduce.WIDGET_VIEW in widget.data
+    assert list(still.data) == ["image/png"]
+    assert painted_atoms(base64.b64decode(still.data["image/png"]))
+    assert reproduce.without_widgets(notebook).cells[0].outputs == [still]
+
+
+def painted_atoms(png):
+    """Whether the colour of silicon is in a picture."""
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")) / 255
+    return (np.abs(pixels - palette.rgb(palette.COLOURS["Si"])).max(axis=2) < 0.06).sum() > 100
+
+
+def test_the_picture_that_a_view_leaves_is_small():
+    many = bulk("Si", cubic=True).repeat((11, 11, 13))
+    many.positions += np.random.default_rng(0).normal(0, 1.0, many.positions.shape)
+    many.numbers[::2] = 3
+    picture = Look(Series([many]), colouring(Series([many]))).picture(0)
+    assert len(plots.png(picture)) > STILL_BYTES > len(small_png(picture)) > 10_000
