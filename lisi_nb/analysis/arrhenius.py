@@ -93,7 +93,7 @@ def arrhenius(temperatures_K: Sequence[float], D: Sequence[Measured]) -> Arrheni
     value, error = np.array([d.value for d in D]), np.array([d.error for d in D])
     good = np.isfinite(value)
     if (value[good] <= 0).any():
-        raise ValueError(f"D={value[good].min():.3g} cm^2/s has no logarithm. Leave out what is not diffusive (NaN).")
+        raise ValueError(f"D={value[good].min():.3g} cm²/s has no logarithm. Leave out what is not diffusive (NaN).")
     left_out = temperature[~good]
     named = f" Not diffusive and left out: {', '.join(f'{t:g} K' for t in left_out)}." if len(left_out) else ""
     x = 1 / (kB * temperature[good])

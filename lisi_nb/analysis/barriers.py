@@ -20,6 +20,7 @@ from lisi_nb.errors import check_range
 
 Array = np.ndarray
 Progress = Callable[[int, float], None]
+DIP_eV = 0.01  # shallower dips between images are no minimum of their own
 SAME_A = 0.3  # ends whose atoms all lie closer than this are one minimum
 CLIMB_BELOW_eV_A = 0.5  # first the band settles, then its highest image climbs
 
@@ -72,13 +73,17 @@ class Barrier:
     @property
     def statement(self) -> str:
         """What there is to say about the path, also where the barrier is none."""
-        top, low = int(self.energies_eV.argmax()), int(self.energies_eV.argmin())
-        last = len(self.energies_eV) - 1
-        words = [] if self.converged else [f"not converged: {self.max_force_eV_A:.2f} eV/A left"]
+        e, top, last = self.energies_eV, int(self.energies_eV.argmax()), len(self.energies_eV) - 1
+        words = [] if self.converged else [f"not converged: {self.max_force_eV_A:.2f} eV/Å left"]
         if top in (0, last):
             words.append("no barrier: the highest image is an end")
-        if low not in (0, last):
-            words.append(f"a minimum of {self.energies_eV[low]:.3f} eV lies between the ends")
+        stops = [
+            e[k]
+            for k in range(1, last)
+            if e[k] <= e[k - 1 : k + 2].min() and e[k] < min(e[:k].max(), e[k + 1 :].max()) - DIP_eV
+        ]
+        if stops:
+            words.append(f"a minimum of {min(stops):.3f} eV lies between the ends")
         return "; ".join(words) or f"one barrier of {self.forward_eV:.3f} eV, {self.backward_eV:.3f} eV back"
 
 
@@ -154,7 +159,7 @@ def migration_barrier(
         )
     distance_A = _distance_A(initial, final)
     if distance_A < SAME_A:
-        became = f"relax into one minimum (they were {moved:.2f} A apart)" if moved >= SAME_A else "are one structure"
+        became = f"relax into one minimum (they were {moved:.2f} Å apart)" if moved >= SAME_A else "are one structure"
         raise ValueError(f"The two ends {became}: there is no path. Choose another hop, or a longer one.")
     images = [initial.copy(), *(initial.copy() for _ in range(n_images)), final.copy()]
     for image in images:

@@ -35,7 +35,7 @@ def neighbour_counts(positions_A: Array, box_A: Array, centres: Array, neighbour
     edges = np.ptp(box_A, axis=1)[:2]
     if cutoff_A > edges.min() / 2:
         raise ValueError(
-            f"cutoff_A={cutoff_A} A is longer than half of the shorter in-plane edge ({edges.min():.2f} A). "
+            f"cutoff_A={cutoff_A} Å is longer than half of the shorter in-plane edge ({edges.min():.2f} Å). "
             "Use a wider cell or a shorter cutoff."
         )
     shifted = positions_A - box_A[:, 0]

@@ -75,7 +75,7 @@ def migration_barrier_eV(start: Atoms, end: Atoms, calculator: Any, n_images: in
     for image in images[1:-1]:
         image.calc = calculator
     if not FIRE(band, logfile=None).run(fmax=0.03, steps=300):
-        raise RuntimeError(f"The band of {first.get_chemical_formula()} is not converged to 0.03 eV/A after 300 steps.")
+        raise RuntimeError(f"The band of {first.get_chemical_formula()} is not converged to 0.03 eV/Å after 300 steps.")
     energies = [image.get_potential_energy() for image in images]
     return float(max(energies) - energies[0])
 

@@ -94,8 +94,8 @@ def tracer_diffusion(
     lags, y = msd.lags_ps[inside], msd.msd_A2[inside]
     end_A2 = float(y[-1])
     if end_A2 < min_msd_A2:
-        return none(nan, end_A2, f"the mean square displacement is {end_A2:.2g} A^2 after {high:g} ps, below the "
-                    f"{min_msd_A2:g} A^2 that rattling in place could give. Run longer or hotter.")  # fmt: skip
+        return none(nan, end_A2, f"the mean square displacement is {end_A2:.2g} Å² after {high:g} ps, below the "
+                    f"{min_msd_A2:g} Å² that rattling in place could give. Run longer or hotter.")  # fmt: skip
     slope = _slope(np.log(lags), np.log(y))
     if abs(slope - 1) > slope_tolerance:
         kind = "faster than" if slope > 1 else "slower than"
@@ -104,7 +104,7 @@ def tracer_diffusion(
     parts = np.array([_slope(lags, row[inside]) for row in msd.by_group_A2]) / 6
     error = parts.std(ddof=1) / np.sqrt(len(parts)) if len(parts) > 1 else nan
     D = Measured(_slope(lags, y) / 6 * CM2_S_PER_A2_PS, float(error) * CM2_S_PER_A2_PS, UNIT)
-    said = f"diffusive: D = {D.value:.3g} ± {D.error:.2g} cm^2/s from lags of {low:g} to {high:g} ps"
+    said = f"diffusive: D = {D.value:.3g} ± {D.error:.2g} cm²/s from lags of {low:g} to {high:g} ps"
     return Diffusion(D, (low, high), slope, end_A2, said)
 
 
@@ -173,14 +173,14 @@ def collective_diffusion(
     if n == 0:
         said = (
             f"not diffusive: none of {len(starts)} parts of {part_ps:g} ps has a final net displacement above "
-            f"{min_net_A2:g} A^2 (largest {net[:, -1].max():.2g} A^2)."
+            f"{min_net_A2:g} Å² (largest {net[:, -1].max():.2g} Å²)."
         )
         return CollectiveDiffusion(Measured(nan, nan, UNIT), times, net, counted, said)
     slopes = np.array([_slope(times, row) for row in net[counted]]) / 6 * CM2_S_PER_A2_PS
     independent = n * min(1.0, (room + length) / (len(starts) * length))
     error = slopes.std(ddof=1) / np.sqrt(max(1.0, independent)) if n > 1 else nan
     D = Measured(float(slopes.mean()), float(error), UNIT)
-    said = f"collective D = {D.value:.3g} ± {D.error:.2g} cm^2/s from {n} of {len(starts)} parts of {part_ps:g} ps"
+    said = f"collective D = {D.value:.3g} ± {D.error:.2g} cm²/s from {n} of {len(starts)} parts of {part_ps:g} ps"
     return CollectiveDiffusion(D, times, net, counted, said)
 
 
@@ -225,9 +225,9 @@ def framework(msd_si: MSD, window_ps: tuple[float, float] | None = None, rattlin
     """
     own = tracer_diffusion(msd_si, window_ps, min_msd_A2=rattling_A2)
     end_A2 = float(np.interp(own.window_ps[1], msd_si.lags_ps, msd_si.msd_A2))
-    after = f"{end_A2:.2g} A^2 after {own.window_ps[1]:g} ps"
+    after = f"{end_A2:.2g} Å² after {own.window_ps[1]:g} ps"
     if own.diffusive:
-        said = f"molten: the silicon diffuses too ({after}, D = {own.D.value:.2g} cm^2/s). Not a number for a solid."
+        said = f"molten: the silicon diffuses too ({after}, D = {own.D.value:.2g} cm²/s). Not a number for a solid."
         return Framework("molten", end_A2, said)
     if end_A2 > rattling_A2:
         said = (

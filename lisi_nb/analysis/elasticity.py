@@ -53,7 +53,7 @@ def relaxed(atoms: Atoms, calculator: Any, cell: bool = True, fmax_eV_A: float =
     out = atoms.copy()
     out.calc = calculator
     if not lower(out, cell, fmax_eV_A, steps)[0]:
-        raise RuntimeError(f"{atoms.get_chemical_formula()} is not relaxed to {fmax_eV_A} eV/A after {steps} steps.")
+        raise RuntimeError(f"{atoms.get_chemical_formula()} is not relaxed to {fmax_eV_A} eV/Å after {steps} steps.")
     return out
 
 

@@ -86,7 +86,7 @@ def find_hops(moved: Displacements, threshold_A: float = HOP_A, confirm_frames: 
     rate = Measured(n_hops / time_ps, float(np.sqrt(max(n_hops, 1))) / time_ps, "1/ps")
     said = f"{n_hops} hops of {n} atoms in {moved.duration_ps:g} ps"
     if not n_hops:
-        said = f"no atom of {n} hops farther than {threshold_A:g} A in {moved.duration_ps:g} ps: nothing to measure."
+        said = f"no atom of {n} hops farther than {threshold_A:g} Å in {moved.duration_ps:g} ps: nothing to measure."
     waits = np.concatenate(stays) * moved.frame_ps if stays else np.zeros(0)
     return Hops(np.concatenate(distances), waits, rate, said)
 
@@ -259,7 +259,7 @@ def cluster_moves(
     table = np.array(rows, dtype=float)
     n, lag_ps = int(table[:, 0].sum()), lag_frames * frame_ps
     apart, another = _share(table[:, 1], table[:, 0]), _share(table[:, 2], table[:, 0] - table[:, 1])
-    said = f"{n} moves farther than {threshold_A:g} A within {lag_ps:g} ps"
+    said = f"{n} moves farther than {threshold_A:g} Å within {lag_ps:g} ps"
     said += f", {100 * another.value:.0f} % of them to silicon of another cluster" if n else ": nothing to measure"
     return ClusterMoves(lag_ps, n, another, apart, said)
 

@@ -34,4 +34,4 @@ def not_molten(moved_A2: float, remedy: str) -> str:
     """A warning where silicon moved too little in an anneal; empty where it was molten."""
     if moved_A2 >= MOLTEN_A2:
         return ""
-    return f"not amorphous: silicon moved by {moved_A2:.1f} A^2 in the anneal, less than {MOLTEN_A2:g}. {remedy}"
+    return f"not amorphous: silicon moved by {moved_A2:.1f} Å² in the anneal, less than {MOLTEN_A2:g}. {remedy}"

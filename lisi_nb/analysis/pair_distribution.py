@@ -60,7 +60,7 @@ class PairDistribution:
         inside = np.flatnonzero((self.r_A >= low_A) & (self.r_A <= high_A))
         if not len(inside):
             raise ValueError(
-                f"No bin lies between {low_A:g} and {high_A:g} A; g(r) goes from {self.r_A[0]:g} to {self.r_A[-1]:g} A."
+                f"No bin lies between {low_A:g} and {high_A:g} Å; g(r) goes from {self.r_A[0]:g} to {self.r_A[-1]:g} Å."
             )
         return float(self.r_A[inside[self.total[inside].argmax()]])
 
@@ -99,7 +99,7 @@ def pair_distribution(
     check_choice("weights", weights, WEIGHTS)
     if 0 < fwhm_A < 2.99 * bin_A:
         raise ValueError(
-            f"bin_A={bin_A:g} A is too wide for a Gaussian of fwhm_A={fwhm_A:g} A. Use a third of it or less, or "
+            f"bin_A={bin_A:g} Å is too wide for a Gaussian of fwhm_A={fwhm_A:g} Å. Use a third of it or less, or "
             "fwhm_A=0 for none."
         )
     n_bins = round(r_max_A / bin_A)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -25,6 +25,13 @@ class Trust:
             return "unknown"
         return "red" if self.failed > 0 else "amber" if self.candidate >= 0.1 else "green"
 
+    def to_dict(self) -> dict[str, float | None]:
+        """As JSON: the fractions, the limits they were counted with, the largest; a missing number is ``None``."""
+        return {name: value if np.isfinite(value) else None for name, value in asdict(self).items()}
+
+
+NO_LOOKS = Trust(*6 * (float("nan"),))
+
 
 def trust(max_devi_f_eV_A: np.ndarray, low_eV_A: float, high_eV_A: float) -> Trust:
     """Sort the looks of an ensemble by its largest force deviation (DP-GEN's accurate / candidate / failed)."""
@@ -33,7 +40,7 @@ def trust(max_devi_f_eV_A: np.ndarray, low_eV_A: float, high_eV_A: float) -> Tru
     if len(max_devi_f_eV_A) == 0:
         nan = float("nan")
         return Trust(nan, nan, nan, low_eV_A, high_eV_A, nan)
-    below, above = max_devi_f_eV_A < low_eV_A, max_devi_f_eV_A > high_eV_A
+    below, above = max_devi_f_eV_A < low_eV_A, ~(max_devi_f_eV_A <= high_eV_A)  # what is no number has failed
     return Trust(
         accurate=float(below.mean()),
         candidate=float((~below & ~above).mean()),

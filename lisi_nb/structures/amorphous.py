@@ -93,7 +93,7 @@ class AmorphousCheck:
     def __str__(self) -> str:
         return (
             f"density {self.density_g_cm3:.3f} g/cm3, coordination {self.coordination:.2f} "
-            f"(r < {self.cutoff_A:g} A), g(r) peak {self.first_peak_A:.2f} A"
+            f"(r < {self.cutoff_A:g} Å), g(r) peak {self.first_peak_A:.2f} Å"
         )
 
     def problems(self) -> tuple[str, ...]:

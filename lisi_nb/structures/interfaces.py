@@ -115,7 +115,7 @@ def interface(
     if mismatch > 1e-3:
         raise ValueError(
             f"The in-plane cells differ by {100 * mismatch:.2f} %: silicon "
-            f"{silicon.cell.lengths()[:2].round(3)} A, lithium {lithium.cell.lengths()[:2].round(3)} A. "
+            f"{silicon.cell.lengths()[:2].round(3)} Å, lithium {lithium.cell.lengths()[:2].round(3)} Å. "
             "Build the lithium in the silicon cross-section."
         )
     lower, upper = silicon.copy(), lithium.copy()
@@ -157,10 +157,10 @@ class ConstructionReport:
         x, y, z = self.cell_A
         return (
             f"{self.n_si} Si + {self.n_li} Li = {self.n_si + self.n_li} atoms in "
-            f"{x:.2f} x {y:.2f} x {z:.2f} A, vacuum {self.vacuum_A:.1f} A\n"
+            f"{x:.2f} x {y:.2f} x {z:.2f} Å, vacuum {self.vacuum_A:.1f} Å\n"
             f"density: Si {self.si_density_g_cm3:.3f}, Li {self.li_density_g_cm3:.3f} g/cm3; "
             f"in-plane strain {self.strain_percent:+.2f} %\n"
-            f"closest pair: {self.closest_pair} at {self.closest_A:.2f} A; "
+            f"closest pair: {self.closest_pair} at {self.closest_A:.2f} Å; "
             f"{self.n_bottom} bottom Si atoms can be held"
         )
 

@@ -69,8 +69,8 @@ def sphere_of(bulk: Atoms, n_li: int, n_si: int, vacuum_A: float = VACUUM_A) -> 
     radius_A = float(np.cbrt(3 * (n_li + n_si) / (4 * np.pi * per_A3)))
     if 2 * radius_A < least_A:
         raise ValueError(
-            f"{n_li} Li + {n_si} Si make a sphere of {2 * radius_A:.1f} A, smaller than one cell of the bulk "
-            f"({least_A:.1f} A). Ask for more atoms."
+            f"{n_li} Li + {n_si} Si make a sphere of {2 * radius_A:.1f} Å, smaller than one cell of the bulk "
+            f"({least_A:.1f} Å). Ask for more atoms."
         )
     atoms, distance = _block(bulk, 1.3 * radius_A + 3.0)
     keep, reach_A = [], {}

@@ -72,6 +72,6 @@ def random_packing(
         np.add.at(positions, i, push)
         np.add.at(positions, j, -push)
     raise ValueError(
-        f"{len(symbols)} atoms do not fit in a box of {box.round(2)} A with closest approaches of "
-        f"{reach:.2f} A. Lower the density or pass a smaller shrink (came: {shrink})."
+        f"{len(symbols)} atoms do not fit in a box of {box.round(2)} Å with closest approaches of "
+        f"{reach:.2f} Å. Lower the density or pass a smaller shrink (came: {shrink})."
     )

@@ -50,7 +50,7 @@ def li_hops(atoms: Atoms, longest_A: float = LONGEST_A) -> tuple[Hop, ...]:
     i, j = np.nonzero(np.triu(distance <= longest_A, 1))
     if not len(i):
         raise ValueError(
-            f"{atoms.get_chemical_formula()} has no two Li within {longest_A:g} A. Allow a longer hop (longest_A)."
+            f"{atoms.get_chemical_formula()} has no two Li within {longest_A:g} Å. Allow a longer hop (longest_A)."
         )
     found = (
         Hop(int(a), int(b), float(every[a, b]), int(n_si[a]), int(n_si[b])) for a, b in zip(li[i], li[j], strict=True)

@@ -9,7 +9,7 @@ from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms, FixedLine
 
 from lisi_nb import potentials
-from lisi_nb.analysis.barriers import forward_by, migration_barrier
+from lisi_nb.analysis.barriers import Barrier, forward_by, migration_barrier
 from lisi_nb.analysis.elasticity import relaxed
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.vacancies import hop_ends, li_hops
@@ -183,7 +183,7 @@ def test_a_path_without_a_barrier_and_one_with_a_valley():
         (Atoms("Si", positions=[(1, 0, 0)], cell=[20, 20, 20]), r"ends are Li and Si.*different order.*hop_ends"),
         (Atoms("Li", positions=[(1, 0, 0)], cell=[21, 20, 20]), r"different cells. Relax the cell before"),
         (atom(-1, 0.31), r"The two ends are one structure: there is no path"),
-        (atom(-0.4, 0.3), r"relax into one minimum \(they were 0.60 A apart\)"),
+        (atom(-0.4, 0.3), r"relax into one minimum \(they were 0.60 Å apart\)"),
     ],
 )
 def test_bad_ends(final, message):
@@ -208,3 +208,18 @@ def test_lithium_hops_in_the_crystal_with_the_shipped_potential():
     assert found.converged
     assert found.reaction_eV == pytest.approx(0, abs=5e-3)
     assert 0.01 < found.forward_eV < 1.5
+
+
+@pytest.mark.parametrize(
+    ("energies", "said"),
+    [
+        ([0, 0.1, 0.3, 0.1, 0], "one barrier of 0.300 eV, 0.300 eV back"),
+        ([0, 0.3, 0.1, 0.4, 0.2], "a minimum of 0.100 eV lies between the ends"),
+        ([0, 0.3, 0.299, 0.3, 0.2], "one barrier of 0.300 eV, 0.100 eV back"),
+        ([0, 0.1, 0.2, 0.3], "no barrier: the highest image is an end"),
+    ],
+)
+def test_a_path_over_two_passes_is_not_called_one_barrier(energies, said):
+    path = np.linspace(0, 3, len(energies))
+    found = Barrier(2.5, path, np.array(energies, dtype=float), 0.03, True, 40, ())
+    assert found.statement == said

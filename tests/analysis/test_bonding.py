@@ -65,7 +65,7 @@ def test_input_is_left_alone():
 def test_cutoff_longer_than_half_an_edge():
     atoms = crystal("Si")
     everyone = np.ones(8, dtype=bool)
-    with pytest.raises(ValueError, match=r"cutoff_A=2\.85 A is longer than half .*\(5\.47 A\).*wider cell"):
+    with pytest.raises(ValueError, match=r"cutoff_A=2\.85 Å is longer than half .*\(5\.47 Å\).*wider cell"):
         neighbour_counts(atoms.positions, box_of(atoms), everyone, everyone, 2.85)
 
 

@@ -259,7 +259,7 @@ def test_bad_input():
     atoms = crystal("Li")
     with pytest.raises(ValueError, match="There is no Si among 2 atoms: pure Li has no Si clusters"):
         silicon_clusters(atoms.positions, atoms.numbers == 14, atoms.cell.array)
-    with pytest.raises(ValueError, match="cutoff_A=0 A is outside"):
+    with pytest.raises(ValueError, match="cutoff_A=0 Å is outside"):
         find_bonds(np.zeros((1, 3)), np.ones(3), (True,) * 3, 0)
     with pytest.raises(ValueError, match="not finite"):
         find_bonds(np.full((1, 3), np.nan), np.ones(3), (True,) * 3, 1)

@@ -124,7 +124,7 @@ def test_rattling_has_no_number():
     cage = Displacements(np.random.default_rng(6).normal(0, 0.3, (500, 50, 3)), 1.0, "none")  # MSD 6 * 0.09 A^2, flat
     found = tracer_diffusion(mean_square_displacement(cage))
     assert math.isnan(found.D.value)
-    assert "not diffusive: the mean square displacement is 0.55 A^2 after 249.5 ps, below the 3 A^2" in found.statement
+    assert "not diffusive: the mean square displacement is 0.55 Å² after 249.5 ps, below the 3 Å²" in found.statement
     assert "grows as t^0.0" in tracer_diffusion(mean_square_displacement(cage), min_msd_A2=0.1).statement
     frozen = Displacements(np.zeros((500, 50, 3)), 1.0, "none")
     assert not tracer_diffusion(mean_square_displacement(frozen)).diffusive
@@ -177,7 +177,7 @@ def test_only_parts_that_got_far_count():
     assert f"from {far.counted.sum()} of 10 parts" in far.statement
     none = collective_diffusion(moved, part_ps=100, n_parts=10, skip_ps=0, min_net_A2=1e4)
     assert math.isnan(none.D.value)
-    assert "none of 10 parts of 100 ps has a final net displacement above 10000 A^2" in none.statement
+    assert "none of 10 parts of 100 ps has a final net displacement above 10000 Å²" in none.statement
 
 
 def test_overlapping_parts_claim_no_extra_information():

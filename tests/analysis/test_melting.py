@@ -30,5 +30,5 @@ def test_lithium_alone_moving_is_no_melt():
 def test_the_warning_says_how_much_and_what_to_do():
     assert not_molten(MOLTEN_A2, "Anneal longer.") == ""
     assert not_molten(0.31, "Anneal longer.") == (
-        "not amorphous: silicon moved by 0.3 A^2 in the anneal, less than 4. Anneal longer."
+        "not amorphous: silicon moved by 0.3 Å² in the anneal, less than 4. Anneal longer."
     )

@@ -83,7 +83,7 @@ def test_rate_and_distance_under_rattling():
 def test_rattling_alone_is_no_hop():
     cage = Displacements(np.random.default_rng(4).normal(0, 0.35, (1000, 50, 3)), 1.0, "none")
     found = find_hops(cage)
-    assert found.statement == "no atom of 50 hops farther than 1.8 A in 999 ps: nothing to measure."
+    assert found.statement == "no atom of 50 hops farther than 1.8 Å in 999 ps: nothing to measure."
     assert (len(found.distance_A), len(found.residence_ps), found.rate_per_ps.value) == (0, 0, 0)
 
 
@@ -192,5 +192,5 @@ def test_bad_input():
     assert speed_by_coordination(jump, 1.0, half, CELL, (False,) * 3).speed_A_ps[0] == 0
     with pytest.raises(ValueError, match="1 frames with"):
         contact_survival(frames[:1], 1.0, half, CELL)
-    with pytest.raises(ValueError, match="threshold_A=0 A"):
+    with pytest.raises(ValueError, match="threshold_A=0 Å"):
         find_hops(hoppers(0.1, 10, 2, 1)[0], 0)

@@ -128,9 +128,9 @@ def test_mass_weights_favour_silicon():
         ([], {}, "no frames"),
         ([Atoms("Si", cell=[5, 5, 5])], {}, r"Frame 0 has pbc=\[False.*periodic in all directions"),
         ([crystal("Si"), crystal("Li")], {}, r"Frame 1 is Li2, not the atoms of the first frame"),
-        ([crystal("Si")], {"bin_A": 0.2}, r"bin_A=0.2 A is too wide .*fwhm_A=0.3"),
+        ([crystal("Si")], {"bin_A": 0.2}, r"bin_A=0.2 Å is too wide .*fwhm_A=0.3"),
         ([crystal("Si")], {"weights": "charge"}, r"weights='charge' is not known. Allowed: mass, number"),
-        ([crystal("Si")], {"r_max_A": 100.0}, r"r_max_A=100.0 A is outside 1 to 18"),
+        ([crystal("Si")], {"r_max_A": 100.0}, r"r_max_A=100.0 Å is outside 1 to 18"),
     ],
 )
 def test_bad_input(frames, options, message):
@@ -139,5 +139,5 @@ def test_bad_input(frames, options, message):
 
 
 def test_no_bin_between():
-    with pytest.raises(ValueError, match=r"No bin lies between 20 and inf A; g\(r\) goes from"):
+    with pytest.raises(ValueError, match=r"No bin lies between 20 and inf Å; g\(r\) goes from"):
         pair_distribution([crystal("Si")]).peak_A(20.0)

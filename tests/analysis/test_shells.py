@@ -152,5 +152,5 @@ def test_bad_input():
         radial_shells([r, r[1:]], half)
     with pytest.raises(ValueError, match="n_shells=0"):
         radial_shells([r], half, n_shells=0)
-    with pytest.raises(ValueError, match=r"probe_A=0\.5 A is outside"):
+    with pytest.raises(ValueError, match=r"probe_A=0\.5 Å is outside"):
         surface_atoms(r, 0.5)

@@ -50,7 +50,7 @@ def test_the_two_sites_differ_only_in_who_is_where():
     [
         (("Xx", "core"), r"element='Xx' is not known. Allowed: H, He"),
         (("Nb", "middle"), r"site='middle' is not known. Allowed: core, shell"),
-        (("Nb", "core", 0, 2.0), r"rattle_A=2.0 A is outside 0 to 0.5"),
+        (("Nb", "core", 0, 2.0), r"rattle_A=2.0 Å is outside 0 to 0.5"),
     ],
 )
 def test_bad_input(arguments, message):

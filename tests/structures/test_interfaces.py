@@ -159,7 +159,7 @@ def test_report_against_direct_computation():
     # to the outermost layers is a convention: here 0.7 A + half the gap (1.95 A) for one layer spacing (1.37 A).
     crystal = 8 * 28.085 / A**3 * 1.66053907 / 1.01**2
     assert report.si_density_g_cm3 == pytest.approx(crystal, rel=0.6 / 12.0)
-    assert all(word in str(report) for word in (f"{len(slab)} Si + 40 Li", "vacuum 15.0 A", "+1.00 %"))
+    assert all(word in str(report) for word in (f"{len(slab)} Si + 40 Li", "vacuum 15.0 Å", "+1.00 %"))
 
 
 def test_closest_pair_sees_through_periodic_faces_only():
@@ -173,9 +173,9 @@ def test_closest_pair_sees_through_periodic_faces_only():
     ("arguments", "message"),
     [
         (("11", 12.0, 12.0), r"facet='11' is not known\. Allowed: 100, 110, 111\. Did you mean '11[01]'"),
-        (("100", -12.0, 12.0), r"lateral_A=-12\.0 A is outside 7 to 500 A"),
-        (("100", 12.0, 0.0), r"thickness_A=0\.0 A is outside"),
-        (("100", float("nan"), 12.0), "lateral_A=nan A is outside"),
+        (("100", -12.0, 12.0), r"lateral_A=-12\.0 Å is outside 7 to 500 Å"),
+        (("100", 12.0, 0.0), r"thickness_A=0\.0 Å is outside"),
+        (("100", float("nan"), 12.0), "lateral_A=nan Å is outside"),
     ],
 )
 def test_bad_slab(arguments, message):
@@ -186,8 +186,8 @@ def test_bad_slab(arguments, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(gap_A=0.5), r"gap_A=0\.5 A is outside 1\.5 to 10 A"),
-        (dict(vacuum_A=-1.0), "vacuum_A=-1.0 A is outside"),
+        (dict(gap_A=0.5), r"gap_A=0\.5 Å is outside 1\.5 to 10 Å"),
+        (dict(vacuum_A=-1.0), "vacuum_A=-1.0 Å is outside"),
         (dict(strain_percent=50.0), "strain_percent=50.0 % is outside"),
     ],
 )

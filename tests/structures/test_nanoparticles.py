@@ -95,10 +95,10 @@ def test_a_chain_of_removals_is_one_removal_when_the_centre_stays():
 def test_bad_input():
     bulk = crystal("Li15Si4")
     with pytest.raises(
-        ValueError, match=r"diameter_A=8\.0 A is outside 10\.566 to 500 A\. A particle holds at least one cell"
+        ValueError, match=r"diameter_A=8\.0 Å is outside 10\.566 to 500 Å\. A particle holds at least one cell"
     ):
         sphere(bulk, 8.0)
-    with pytest.raises(ValueError, match=r"smaller than one cell of the bulk \(10\.6 A\)\. Ask for more atoms"):
+    with pytest.raises(ValueError, match=r"smaller than one cell of the bulk \(10\.6 Å\)\. Ask for more atoms"):
         sphere_of(bulk, 15, 4)
     with pytest.raises(ValueError, match=r"x = 1\.00, too far from the bulk's x = 3\.75"):
         sphere_of(bulk, 3000, 3000)
@@ -116,5 +116,5 @@ def test_bad_input():
         remove_outermost_li(particle, 0)
     with pytest.raises(ValueError, match=r"n=1 Li .*The particle has 0 Li"):
         remove_outermost_li(Atoms("Si2", [[0, 0, 0], [2, 0, 0]]), 1)
-    with pytest.raises(ValueError, match="vacuum_A=1 A is outside"):
+    with pytest.raises(ValueError, match="vacuum_A=1 Å is outside"):
         boxed(particle, 1)

@@ -61,5 +61,5 @@ def test_hops_of_another_cell_are_refused(hop, message):
 
 
 def test_no_hop_so_short():
-    with pytest.raises(ValueError, match=r"has no two Li within 2 A. Allow a longer hop"):
+    with pytest.raises(ValueError, match=r"has no two Li within 2 Å. Allow a longer hop"):
         li_hops(CELL, 2.0)

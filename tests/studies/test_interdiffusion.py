@@ -276,7 +276,7 @@ def test_scaled_changes_and_refusals():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (dict(lateral_A=-5.0), "lateral_A=-5.0 A is outside"),
+        (dict(lateral_A=-5.0), "lateral_A=-5.0 Å is outside"),
         (dict(temperature_K=5000.0), "temperature_K=5000.0 K is outside"),
         (dict(bottom="glued"), "bottom='glued' is not known. Allowed: fixed, tethered, free"),
         (dict(seed=1.5), "seed=1.5 is not a whole number"),

@@ -37,7 +37,7 @@ from lisi_nb.studies.lixsi import (
 )
 from lisi_nb.studies.lixsi.across import paper_D_cm2_s
 from lisi_nb.studies.lixsi.analyse import Result, pooled
-from lisi_nb.studies.lixsi.charts import hull_chart, partials_chart, pdf_chart, voltage_chart
+from lisi_nb.studies.lixsi.charts import arrhenius_chart, hull_chart, partials_chart, pdf_chart, voltage_chart
 from lisi_nb.studies.lixsi.measure import last_structure, measure, pair_distribution_of
 from lisi_nb.studies.lixsi.params import PAPER_X
 from lisi_nb.units import Measured
@@ -437,18 +437,36 @@ def test_lines_leave_out_and_name_what_is_no_number():
 
 
 def test_table_1_stands_beside_the_papers():
-    found = lixsi.lines(paper_results())
-    table = table_1(list(found.values()))
+    found = paper_results()
+    table = table_1(found)
     assert [row[0] for row in table.rows] == ["0.75", "1.00", "2.25", "3.50", "3.75", "a-LixSi, measured"]
-    by_x = {row[0]: row for row in table.rows}
-    assert by_x["1.00"][2] == "0.500 ± 0.015 eV"
-    assert "(6.0 ± 3.7)e-11 cm^2/s" in by_x["1.00"][4]
-    assert by_x["1.00"][3].startswith("6.0e-11 (95 %: ")
-    assert by_x["3.75"][1:5] == ("no line", "no line", "no line", "not distinguishable from 0")
-    assert "1e-10 (quoted experiment" not in by_x["a-LixSi, measured"][4]
-    assert {"1e-10", "1e-12", "1e-14"} <= set(by_x["a-LixSi, measured"][4].replace(",", "").split())
-    lonely = table_1([arrhenius_of([result(1.7, t) for t in (600.0, 700.0)])])
-    assert lonely.rows[0][1:5] == ("no line", "not in the paper", "no line", "not in the paper")
+    by_x = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    one = by_x["1.00"]
+    assert one["E_a, paper (collective)"] == "0.500 ± 0.015 eV"
+    assert one["E_a, collective"].startswith("0.500")
+    assert "(6.0 ± 3.7)e-11 cm²/s" in one["D(300 K), paper"]
+    assert one["D(300 K), tracer"].startswith("6.0e-11 (95 %: ")
+    assert list(by_x["3.75"].values())[3:6] == ["no line", "no line", "not distinguishable from 0"]
+    measured = by_x["a-LixSi, measured"]["D(300 K), paper"]
+    assert {"1e-10", "1e-12", "1e-14"} <= set(measured.replace(",", "").split())
+    lonely = table_1({f"{t:g}": result(1.7, t) for t in (600.0, 700.0)})
+    rows = {row[0]: row[1:6] for row in lonely.rows}
+    assert rows["1.70"] == ("no line", "no line", "not in the paper", "no line", "not in the paper")
+    assert rows["2.25"][:2] == ("not run", "not run")
+    assert rows["2.25"][2].startswith("0.483")
+
+
+def test_a_line_of_melts_is_marked_and_ends_with_the_melt():
+    def line(state):
+        return [result(1.0, t, float(paper_D_cm2_s(1.0, t)), state=state) for t in (800.0, 1000.0, 1200.0)]
+
+    table = table_1({f"{r.temperature_K:g}": r for r in line("molten")})
+    (row,) = [row for row in table.rows if row[0] == "1.00"]
+    assert row[1].endswith("eV (of a melt)")
+    assert row[4] == "not extended: a melt"
+    molten, solid = ({c.label: c for c in arrhenius_chart(line(state)).curves} for state in ("molten", "solid"))
+    assert molten["line of a melt, 95 % band"].x.max() == pytest.approx(1000 / 800)
+    assert solid["line, 95 % band"].x.max() == pytest.approx(1000 / 300)
 
 
 def test_comparison_judges_only_at_the_papers_conditions():
@@ -659,8 +677,11 @@ def test_two_phases_between_a_solid_solution_and_the_crystal():
     found = thermodynamics.amorphous(amorphous_cells([*low, *tangent]), Tabulated(table), crystals)
     assert "2.25 < x < 3.75 (20 meV/atom)" in found.statement
     assert [row[0] for row in tables.amorphous_table(found).rows] == ["0.50", "1.00", "1.50", "2.25", "2.75", "3.25"]
-    assert [c.label for c in hull_chart(crystals, found).curves][-1] == "amorphous, relaxed"
-    ours, pbe = voltage_chart(crystals).curves
+    branch, below = hull_chart(crystals, {"made up": found}).curves[-2:]
+    assert (branch.label, below.label) == ("amorphous, made up", "its hull, made up")
+    assert all(np.interp(x, below.x, below.y) <= y + 1e-9 for x, y in zip(branch.x, branch.y, strict=True))
+    ours, pbe, measured = voltage_chart(crystals).curves
+    assert list(measured.y[:4]) == [0.332, 0.332, 0.288, 0.288]
     assert ours.y[0] == pytest.approx(0.412, abs=1e-3)  # -0.206 eV/atom of LiSi, two atoms per Li
     assert pbe.x[-1] == pytest.approx(3.75)
     assert (found.above_eV > 0).all()

@@ -1,6 +1,8 @@
 """Static parts of bulk LixSi: orderings, barriers and dopants, their tables and charts."""
 
+import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,6 +85,22 @@ def test_bad_searches(x, options, message):
 def a_barrier(height_eV, back_eV):
     energies = np.array([0.0, height_eV, height_eV - back_eV])
     return Barrier(2.5, np.array([0.0, 1.4, 2.9]), energies, 0.03, True, 40, (Atoms(),) * 3)
+
+
+def test_a_path_that_did_not_converge_has_no_number(monkeypatch):
+    wild = dataclasses.replace(a_barrier(70.0, 70.0), converged=False, max_force_eV_A=17.0)
+    monkeypatch.setattr(migration, "migration_barrier", lambda *_, **__: wild)
+    found = migration.vacancy_barriers(crystal("Li15Si4"), None, n_hops=1)
+    (row,) = tables.barriers_table(found).rows
+    assert row[3:8] == ("", "", "", "", "17.000")
+    assert "not converged" in row[8]
+    assert barrier_chart(found).curves == ()
+
+
+def test_the_two_cells_are_the_crystal_and_the_ordering_nearest_to_the_papers(monkeypatch):
+    monkeypatch.setattr(migration, "host", lambda calculator: "crystal")
+    searched = [SimpleNamespace(x=x, relaxed=(f"lowest at {x}", "another")) for x in (3.5, 2.25, 1.5)]
+    assert migration.hosts(None, searched) == ("crystal", "lowest at 2.25")
 
 
 def test_a_hop_without_a_path_says_so_and_the_rest_goes_on(monkeypatch):

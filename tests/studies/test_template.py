@@ -46,7 +46,7 @@ def test_copied_and_renamed_it_runs_reports_and_keeps_the_rules(in_copy, data_fo
     in_copy("bash", "-ec", COMMANDS)
     report = data_folder / "runs" / WORD / "report-smoke"
     text = (report / "report.md").read_text()
-    assert re.search(r"\| volume_per_atom \| Li +\| [\d.]+ ± [\d.]+ A\^3 +\| 21.6 A\^3 \| (yes|no) +\|", text)
+    assert re.search(r"\| volume_per_atom \| Li +\| [\d.]+ ± [\d.]+ Å³ +\| 21.6 Å³ \| (yes|no) +\|", text)
     assert "Lithium swells when it gets warm." in text
     assert (report / "volume.png").exists()
     results = json.loads((report / "results.json").read_text())["results"]

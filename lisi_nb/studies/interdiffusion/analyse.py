@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lisi_nb import potentials
 from lisi_nb.analysis import bonding, profiles, statistics, trust
 from lisi_nb.analysis.profiles import ProfileAccumulator
+from lisi_nb.analysis.trust import NO_LOOKS, Trust
 from lisi_nb.engine.parse import Frame
 from lisi_nb.engine.run import Run
 from lisi_nb.units import A_PER_PS_IN_CM_S, PER_A2_PS_IN_PER_NM2_NS, Measured
@@ -76,6 +76,7 @@ class Result:
     series: tuple[Series, ...]
     trust_light: str
     warnings: tuple[str, ...] = ()
+    model_deviation: Trust = NO_LOOKS  # over all runs
 
     def to_dict(self) -> dict[str, Any]:
         """For ``results.json``: every quantity as value, error, unit."""
@@ -83,6 +84,7 @@ class Result:
             "interface": self.interface,
             "n_runs": self.n_runs,
             "trust": self.trust_light,
+            "model_deviation": self.model_deviation.to_dict(),
             "warnings": list(self.warnings),
             "quantities": {name: value.to_dict() for name, value in self.quantities.items()},
         }
@@ -259,8 +261,8 @@ def analyse(runs: Sequence[Run]) -> Result:
             raise ValueError(f"{run.id} differs from {runs[0].id} in {', '.join(different)}. Average over seeds only.")
     series = tuple(measure(run) for run in runs)
     each = [quantities(s) for s in series]
-    card = potentials.get(keys[0]["potential"]).card["validity"]
-    lights = [trust.trust(s.deviation_eV_A, *card["trust_eV_A"]).light for s in series]
+    limits = runs[0].trust_eV_A
+    lights = [trust.trust(s.deviation_eV_A, *limits).light for s in series]
     worst = next(light for light in ("red", "amber", "unknown", "green") if light in lights)
     return Result(
         interface=keys[0]["interface"],
@@ -271,4 +273,5 @@ def analyse(runs: Sequence[Run]) -> Result:
         series=series,
         trust_light=worst,
         warnings=tuple(sorted({w for run in runs for w in run.manifest["structure"].get("warnings", [])})),
+        model_deviation=trust.trust(np.concatenate([s.deviation_eV_A for s in series]), *limits),
     )

@@ -38,8 +38,8 @@ def silicon_slab(params: Params) -> Atoms:
     narrowest = slab.cell.lengths()[:2].min() * (1 + params.strain_percent / 100)
     if narrowest < 2 * CN_CUTOFF_A:
         raise ValueError(
-            f"lateral_A={params.lateral_A:g} gives a cell of {narrowest:.2f} A, too narrow to count neighbours within "
-            f"{CN_CUTOFF_A} A. Choose lateral_A of {params.lateral_A + 3:g} or more."
+            f"lateral_A={params.lateral_A:g} gives a cell of {narrowest:.2f} Å, too narrow to count neighbours within "
+            f"{CN_CUTOFF_A} Å. Choose lateral_A of {params.lateral_A + 3:g} or more."
         )
     return slab
 
@@ -106,7 +106,7 @@ def build(params: Params, progress: Callable[[str, int, int], None] | None = Non
     report = interfaces.construction_report(atoms, strain_percent=params.strain_percent, vacuum_A=params.vacuum_A)
     if report.closest_A < CLOSEST_A:
         raise ValueError(
-            f"The built structure has a {report.closest_pair} pair at {report.closest_A:.2f} A, below {CLOSEST_A} A. "
+            f"The built structure has a {report.closest_pair} pair at {report.closest_A:.2f} Å, below {CLOSEST_A} Å. "
             "Raise melt_ps or use another seed."
         )
     checks = {"amorphous Si": si_check, "molten Li": li_check}

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lisi_nb import potentials
+from lisi_nb import potentials, published
 from lisi_nb.analysis import profiles
-from lisi_nb.charts import Chart, Curve
+from lisi_nb.charts import Chart, Curve, with_published
 from lisi_nb.engine.run import Run
 from lisi_nb.studies.interdiffusion.analyse import CN_CUTOFF_A, Result, Series, measure
 
@@ -91,7 +91,7 @@ def fronts_overlay(results: Mapping[str, Result]) -> tuple[Chart, Chart]:
 
 
 def length_chart(results: Mapping[str, Result]) -> Chart:
-    """Lithiation length of each interface with its error (the paper's ranking)."""
+    """Lithiation length of each interface with its error, and the paper's, of another temperature and time."""
     curves = [
         Curve(
             np.array([k]),
@@ -102,7 +102,10 @@ def length_chart(results: Mapping[str, Result]) -> Chart:
         )
         for k, (name, r) in enumerate(results.items())
     ]
-    return Chart("Lithiation length", "interface", "length (Å)", tuple(curves), tuple(results))
+    chart = Chart("Lithiation length", "interface", "length (Å)", tuple(curves), tuple(results))
+    found = {k: published.find("interdiffusion", "lithiation_length", name) for k, name in enumerate(results)}
+    paper = {k: rows[0].value for k, rows in found.items() if rows}
+    return with_published(chart, np.array(list(paper)), np.array(list(paper.values())), "paper: 500 K, 5 ns")
 
 
 def figures(results: Mapping[str, Result]) -> dict[str, tuple[Chart, ...]]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from lisi_nb import potentials
 from lisi_nb.errors import check_choice
+from lisi_nb.params import ByScale, parameter
 from lisi_nb.params import Params as BaseParams
-from lisi_nb.params import parameter
 from lisi_nb.structures.interfaces import facet_cell_A
 
 INTERFACES = ("aSi", "100", "110", "111")
@@ -183,20 +183,19 @@ def scaled(scale: str, interface: str = "100", **changes: Any) -> Params:
     ``smoke`` takes seconds on two CPU cores, ``lesson`` minutes; ``paper`` has the paper's atoms, time step,
     temperature and length (1536 Si + 3072 Li, or 1476 + 2952 for (111); 5 ns) and wants a GPU.
     """
-    check_choice("scale", scale, SCALES)
     check_choice("interface", interface, INTERFACES)
-    sizes: dict[str, dict[str, Any]] = {
-        "smoke": dict(
+    sizes = ByScale[dict[str, Any]](
+        smoke=dict(
             lateral_A=8.5, si_thickness_A=11.0, vacuum_A=10.0, temperature_K=900.0,
             duration_ps=0.6, frame_ps=0.02, window_ps=0.1,
             si_quench_K_per_ps=1000.0, melt_ps=0.2,
         ),
-        "lesson": dict(si_thickness_A=_LESSON_THICKNESS[interface]),
-        "paper": dict(
+        lesson=dict(si_thickness_A=_LESSON_THICKNESS[interface]),
+        paper=dict(
             lateral_A=21.9, si_thickness_A=_paper_thickness_A(interface), vacuum_A=40.0, temperature_K=500.0,
             duration_ps=5000.0, timestep_fs=0.5, frame_ps=1.0, window_ps=50.0, si_quench_K_per_ps=10.0, melt_ps=20.0,
         ),
-    }  # fmt: skip
+    )  # fmt: skip
     return Params(interface=interface).replace(**(sizes[scale] | changes))
 
 

@@ -9,6 +9,7 @@ from lisi_nb.params import Params
 from lisi_nb.studies.interdiffusion.analyse import Result
 from lisi_nb.studies.interdiffusion.compare import COMPARED
 from lisi_nb.tables import Table
+from lisi_nb.units import pretty
 from lisi_nb.verdicts import claims_table, comparison_table
 
 __all__ = ["claims_table", "comparison_table", "interfaces_table", "parameters_table", "quantities_table"]
@@ -36,7 +37,8 @@ def parameters_table(params: Params) -> Table:
     rows = []
     for f in dataclasses.fields(params):
         meta, value = f.metadata, getattr(params, f.name)
-        rows.append((meta["label"], str(value), "" if meta["paper"] is None else str(meta["paper"]), meta["unit"]))
+        paper = "" if meta["paper"] is None else str(meta["paper"])
+        rows.append((meta["label"], str(value), paper, pretty(meta["unit"])))
     return Table(("parameter", "value", "paper", "unit"), tuple(rows))
 
 

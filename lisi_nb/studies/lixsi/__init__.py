@@ -11,6 +11,7 @@ from lisi_nb.studies.lixsi.analyse import Result, analyse, analyse_each
 from lisi_nb.studies.lixsi.build import build, check, expected_segments, expected_steps, n_atoms, plan
 from lisi_nb.studies.lixsi.charts import figures, live
 from lisi_nb.studies.lixsi.compare import at_paper_conditions, claims, compare
+from lisi_nb.studies.lixsi.measure import coolest_structures
 from lisi_nb.studies.lixsi.params import PAPER_X, SCALES, TEMPERATURES_K, Params, name, scaled, variants
 
 NAME = "lixsi"
@@ -32,6 +33,7 @@ __all__ = [
     "check",
     "claims",
     "compare",
+    "coolest_structures",
     "dopants",
     "expected_segments",
     "expected_steps",

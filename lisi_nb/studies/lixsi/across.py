@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from lisi_nb import published
 from lisi_nb.analysis.arrhenius import Arrhenius, arrhenius
 from lisi_nb.errors import check_choice
 from lisi_nb.studies.lixsi.analyse import Result
+from lisi_nb.studies.lixsi.params import PAPER_X
 from lisi_nb.tables import Table
 from lisi_nb.units import Measured
 
@@ -91,8 +92,7 @@ def lines(results: Mapping[str, Result], quantity: str = "tracer_D") -> dict[flo
 
 def paper_system(x: float) -> str:
     """Name of a composition in ``data/published.csv``; empty where the paper has none within 0.02 of it."""
-    known = {0.75, 1.0, 2.25, 3.5, 3.75}
-    near = min(known, key=lambda k: abs(k - x))
+    near = min(PAPER_X, key=lambda k: abs(k - x))
     return f"Li{near:.2f}Si" if abs(near - x) < SAME_X else ""
 
 
@@ -116,23 +116,60 @@ def experiments() -> list[published.Published]:
     ]
 
 
-def table_1(found: Sequence[Line]) -> Table:
-    """E_a and D at 300 K of each composition beside the paper's Table I; below, the measured D of Table S1."""
-    rows = []
-    for line in sorted(found, key=lambda each: each.x):
-        system, fit = paper_system(line.x), line.fit
-        paper = ["not in the paper", "not in the paper"]
-        if system == "Li3.75Si":
-            paper = ["no line", "not distinguishable from 0"]
-        elif system:
-            cells = (published.value("nanoparticle", q, system) for q in ("activation_energy", "diffusivity"))
-            paper = [str(Measured(p.value, p.error if p.error is not None else float("nan"), p.unit)) for p in cells]
-        ours = ["no line", "no line"]
-        if fit.fitted:
-            low, high = fit.band_cm2_s(ROOM_K)
-            ours = [str(fit.Ea_eV), f"{fit.at(ROOM_K).value:.1e} (95 %: {float(low):.0e} to {float(high):.0e}) cm^2/s"]
-        rows.append((f"{line.x:.2f}", ours[0], paper[0], ours[1], paper[1], line.statement))
+def table_1(results: Mapping[str, Result]) -> Table:
+    """E_a and D at 300 K of each composition beside the paper's Table I; below, the measured D of Table S1.
+
+    Ours are of the tracer and of the net motion of all lithium (collective), which is the paper's. Compositions of the
+    paper that were not run have a row, too. A line through melts is marked, and not extended to 300 K.
+    """
+    rows: list[tuple[str, ...]] = []
+    tracer, collective = lines(results), lines(results, "collective_D")
+    for x, line in tracer.items():
+        E_a, D = _ours(line)
+        rows.append((f"{x:.2f}", E_a, _ours(collective[x])[0], _papers(x)[0], D, _papers(x)[1], line.statement))
+    there = {paper_system(x) for x in tracer}
+    for x in PAPER_X:
+        if paper_system(x) not in there:
+            rows.append((f"{x:.2f}", "not run", "not run", _papers(x)[0], "not run", _papers(x)[1], ""))
+    rows.sort(key=lambda row: float(row[0]))
     measured = ", ".join(f"{r.value:.0e} ({r.note.split(', ', 1)[1]})" for r in experiments())
-    rows.append(("a-LixSi, measured", "", "", "", measured.replace(", room temperature", "") + " cm^2/s", "Table S1"))
-    columns = ("x", "E_a, ours", "E_a, paper", "D(300 K), ours", "D(300 K), paper", "said")
+    rows.append(
+        ("a-LixSi, measured", "", "", "", "", measured.replace(", room temperature", "") + " cm²/s", "Table S1")
+    )
+    columns = (
+        "x",
+        "E_a, tracer",
+        "E_a, collective",
+        "E_a, paper (collective)",
+        "D(300 K), tracer",
+        "D(300 K), paper",
+        "said",
+    )
     return Table(columns, tuple(rows))
+
+
+def _ours(line: Line) -> tuple[str, str]:
+    """E_a and D at 300 K as texts."""
+    if not line.fit.fitted:
+        return "no line", "no line"
+    if line.molten_K:
+        return f"{line.fit.Ea_eV} (of a melt)", "not extended: a melt"
+    low, high = line.fit.band_cm2_s(ROOM_K)
+    return (
+        str(line.fit.Ea_eV),
+        f"{line.fit.at(ROOM_K).value:.1e} (95 %: {float(low):.0e} to {float(high):.0e}) cm²/s",
+    )
+
+
+def _papers(x: float) -> tuple[str, str]:
+    """E_a and D at room temperature of Table I as texts."""
+    system = paper_system(x)
+    if not system:
+        return "not in the paper", "not in the paper"
+    if system == "Li3.75Si":
+        return "no line", "not distinguishable from 0"
+    E_a, D = (published.value("nanoparticle", q, system) for q in ("activation_energy", "diffusivity"))
+    return (
+        str(Measured(E_a.value, E_a.error if E_a.error is not None else float("nan"), E_a.unit)),
+        str(Measured(D.value, D.error if D.error is not None else float("nan"), D.unit)),
+    )

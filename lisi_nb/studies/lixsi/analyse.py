@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lisi_nb import potentials
 from lisi_nb.analysis import statistics, trust
 from lisi_nb.analysis.diffusion import Diffusion, Framework, framework, haven_ratio, tracer_diffusion
 from lisi_nb.analysis.msd import MSD
+from lisi_nb.analysis.trust import NO_LOOKS, Trust
 from lisi_nb.engine.run import Run
 from lisi_nb.studies.lixsi.measure import DRIFT, Series, measure
 from lisi_nb.studies.lixsi.params import name
@@ -61,6 +61,7 @@ class Result:
     series: tuple[Series, ...]
     trust_light: str
     warnings: tuple[str, ...] = ()
+    model_deviation: Trust = NO_LOOKS  # over all runs
 
     def to_dict(self) -> dict[str, Any]:
         """For ``results.json``: every quantity as value, error, unit; the statements beside them."""
@@ -69,6 +70,7 @@ class Result:
             "temperature_K": self.temperature_K,
             "n_runs": self.n_runs,
             "trust": self.trust_light,
+            "model_deviation": self.model_deviation.to_dict(),
             "warnings": list(self.warnings),
             "quantities": {key: value.to_dict() for key, value in self.quantities.items()},
             "statements": self.statements,
@@ -122,8 +124,8 @@ def analyse(runs: Sequence[Run], window_ps: tuple[float, float] | None = None, d
         "hop_rate": statistics.over_seeds([s.hops.rate_per_ps for s in series]),
         "hop_distance": statistics.over_seeds([_mean(s.hops.distance_A) for s in series]),
     }
-    low_eV_A, high_eV_A = potentials.get(keys[0]["potential"]).card["validity"]["trust_eV_A"]
-    lights = [trust.trust(s.deviation_eV_A, low_eV_A, high_eV_A).light for s in series]
+    limits = runs[0].trust_eV_A
+    lights = [trust.trust(s.deviation_eV_A, *limits).light for s in series]
     warnings = {w for s in series for w in s.warnings} | ({silicon.statement} if silicon.state != "solid" else set())
     n_rule = sum(math.isfinite(d.value) for d in rule)
     return Result(
@@ -150,6 +152,7 @@ def analyse(runs: Sequence[Run], window_ps: tuple[float, float] | None = None, d
         series=series,
         trust_light=next(light for light in ("red", "amber", "unknown", "green") if light in lights),
         warnings=tuple(sorted(warnings)),
+        model_deviation=trust.trust(np.concatenate([s.deviation_eV_A for s in series]), *limits),
     )
 
 

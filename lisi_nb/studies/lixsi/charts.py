@@ -9,6 +9,7 @@ import numpy as np
 from lisi_nb import potentials
 from lisi_nb.analysis.clusters import KINDS
 from lisi_nb.analysis.displacements import displacements
+from lisi_nb.analysis.energetics import convex_hull
 from lisi_nb.analysis.msd import mean_square_displacement
 from lisi_nb.analysis.pair_distribution import PairDistribution
 from lisi_nb.charts import Chart, Curve
@@ -66,7 +67,9 @@ def msd_chart(result: Result) -> Chart:
 
 
 def arrhenius_chart(results: Sequence[Result], quantity: str = "tracer_D") -> Chart:
-    """One composition: points, line with its 95 % band down to 300 K, the paper's line, measured D (Fig. S14)."""
+    """One composition: points, line with its 95 % band down to 300 K (of a melt only as far as the points), the paper's
+    line, measured D (Fig. S14).
+    """
     curves: list[Curve] = []
     good = [r for r in results if r.quantities[quantity].value > 0]
     if good:
@@ -77,9 +80,12 @@ def arrhenius_chart(results: Sequence[Result], quantity: str = "tracer_D") -> Ch
     line = arrhenius_of(results, quantity)
     inverse = np.linspace(1000 / PAPER_SPAN_K[1], 1000 / ROOM_K, 40)
     if line.fit.fitted:
-        low, high = line.fit.band_cm2_s(1000 / inverse)
+        coolest_K = min(r.temperature_K for r in good) if line.molten_K else ROOM_K  # a melt's line ends with the melt
+        along = np.linspace(1000 / PAPER_SPAN_K[1], 1000 / coolest_K, 40)
+        low, high = line.fit.band_cm2_s(1000 / along)
         band = 0.5 * (_log10(high) - _log10(low))
-        curves.append(Curve(inverse, _log10(line.fit.D_cm2_s(1000 / inverse)), "line, 95 % band", band))
+        label = "line of a melt, 95 % band" if line.molten_K else "line, 95 % band"
+        curves.append(Curve(along, _log10(line.fit.D_cm2_s(1000 / along)), label, band))
     ends = inverse[[0, -1]]
     paper = paper_D_cm2_s(line.x, 1000 / ends)
     if np.isfinite(paper).all():
@@ -92,12 +98,12 @@ def arrhenius_chart(results: Sequence[Result], quantity: str = "tracer_D") -> Ch
 def composition_chart(results: Mapping[str, Result], quantity: str = "tracer_D") -> Chart:
     """D against x at each temperature."""
     curves = []
-    for t in sorted({r.temperature_K for r in results.values()}):
+    for k, t in enumerate(sorted({r.temperature_K for r in results.values()})):
         good = [r for r in results.values() if r.temperature_K == t and r.quantities[quantity].value > 0]
         good.sort(key=lambda r: r.x)
         D = np.array([r.quantities[quantity].value for r in good])
         error = np.nan_to_num([r.quantities[quantity].error for r in good]) / D / np.log(10)
-        curves.append(Curve(np.array([r.x for r in good]), _log10(D), f"{t:g} K", error, style="points"))
+        curves.append(Curve(np.array([r.x for r in good]), _log10(D), f"{t:g} K", error, style="points", dash=k))
     return Chart("Diffusion of Li against composition", X_LABEL, LOG_D, tuple(curves))
 
 
@@ -111,8 +117,11 @@ def neighbours_chart(results: Mapping[str, Result]) -> Chart:
     return _by_neighbours(results, "share_by_cn", "Silicon neighbours of Li", "share of the time")
 
 
-def hull_chart(crystals: Thermodynamics, disordered: Amorphous | None = None) -> Chart:
-    """Formation energies per atom, the hull, PBE, and the amorphous branch (Fig. 1a of the paper)."""
+def hull_chart(crystals: Thermodynamics, disordered: Mapping[str, Amorphous] | None = None) -> Chart:
+    """Formation energies per atom, the hull, PBE, and amorphous branches with the hull of each (Fig. 1a of the paper).
+
+    `disordered` names the branches by how they were made, such as ``{"ordered by search": branch}``.
+    """
     f = np.array([c.n_li / (c.n_li + c.n_si) for c in crystals.crystals])
     known = [(x, c.pbe_eV) for x, c in zip(f, crystals.crystals, strict=True) if np.isfinite(c.pbe_eV)]
     curves = [
@@ -120,14 +129,15 @@ def hull_chart(crystals: Thermodynamics, disordered: Amorphous | None = None) ->
         Curve(crystals.hull.li_fraction, crystals.hull.per_atom_eV, "hull"),
         Curve(np.array([x for x, _ in known]), np.array([e for _, e in known]), "PBE", style="paper"),
     ]
-    if disordered is not None:
-        branch = disordered.phases
-        curves.append(Curve(branch.li_fraction, branch.per_atom_eV, "amorphous, relaxed", style="points"))
+    for k, (name, found) in enumerate((disordered or {}).items(), start=1):
+        branch, below = found.phases, convex_hull(found.phases)
+        curves.append(Curve(branch.li_fraction, branch.per_atom_eV, f"amorphous, {name}", style="points", dash=k))
+        curves.append(Curve(below.li_fraction, below.per_atom_eV, f"its hull, {name}", dash=k))
     return Chart("Formation energy at 0 K", "N_Li / (N_Li + N_Si)", "energy (eV/atom)", tuple(curves))
 
 
 def voltage_chart(crystals: Thermodynamics) -> Chart:
-    """Voltage steps along the hull, and along the PBE phases (Fig. S3 of the paper)."""
+    """Voltage steps along the hull, along the PBE phases, and measured (Fig. S3 of the paper)."""
     x = np.array([end for s in crystals.steps for end in (s.x_low, s.x_high)])
     volts = np.repeat([s.volt_V for s in crystals.steps], 2)
     x_of = {"Si": 0.0} | {c.name: c.x for c in crystals.crystals}
@@ -136,7 +146,13 @@ def voltage_chart(crystals: Thermodynamics) -> Chart:
         np.array([end for v in chain for end in (x_of[v.before], x_of[v.after])]),
         np.repeat([v.pbe_V for v in chain], 2), "PBE", style="paper",
     )  # fmt: skip
-    return Chart("Voltage at 0 K", X_LABEL, "voltage against Li (V)", (Curve(x, volts, "this potential"), pbe))
+    measured = [v for v in crystals.voltages if np.isfinite(v.experiment_V)]
+    at_415_C = Curve(
+        np.array([end for v in measured for end in (x_of[v.before], x_of[v.after])]),
+        np.repeat([v.experiment_V for v in measured], 2), "experiment, 415 °C", dash=2,
+    )  # fmt: skip
+    curves = (Curve(x, volts, "this potential"), pbe, *((at_415_C,) if measured else ()))
+    return Chart("Voltage at 0 K", X_LABEL, "voltage against Li (V)", curves)
 
 
 def _by_neighbours(results: Mapping[str, Result], field: str, title: str, y_label: str) -> Chart:

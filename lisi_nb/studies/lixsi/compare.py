@@ -149,7 +149,7 @@ def _largest_between(results: Mapping[str, Result]) -> Claim:
     middle = [v for x in MIDDLE_X if (v := _near(ln, x)) is not None]
     ends = [v for x in ENDS_X if (v := _near(ln, x)) is not None]
     crystal = [r for r in results.values() if abs(r.x - CRYSTAL_X) < SAME_X and r.params["start"] == "crystal"]
-    numbers = ", ".join(f"x = {x:.2f}: {math.exp(v.value):.1e} cm^2/s (ln D ± {v.error:.2g})" for x, v in ln.items())
+    numbers = ", ".join(f"x = {x:.2f}: {math.exp(v.value):.1e} cm²/s (ln D ± {v.error:.2g})" for x, v in ln.items())
     because = f"D {where}: {numbers}" if numbers else f"D is compared {where}"
     because += "".join(f"; x = 3.75, {r.temperature_K:g} K: {r.tracer.statement}" for r in crystal)
     if len(middle) < len(MIDDLE_X) or len(ends) < len(ENDS_X) or not crystal or "too hot" in where:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,6 +93,14 @@ def last_structure(run: Run) -> Atoms:
     if segment is None:
         raise ValueError(f"{run.id} has sampled nothing yet. Let it run on.")
     return segment.ends()[1].atoms(periodic_z=True)
+
+
+def coolest_structures(runs: Iterable[Run]) -> list[Atoms]:
+    """`last_structure` of the coolest run of each composition, from poor to rich in Li: molten and cooled LixSi."""
+    by_x: dict[float, Run] = {}
+    for run in sorted(runs, key=lambda each: -each.params["temperature_K"]):
+        by_x[run.params["x"]] = run
+    return [last_structure(run) for _, run in sorted(by_x.items())]
 
 
 def pair_distribution_of(run: Run, n_frames: int = 50, r_max_A: float = 10.0) -> PairDistribution:

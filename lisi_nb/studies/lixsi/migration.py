@@ -19,9 +19,11 @@ from lisi_nb.errors import check_range
 from lisi_nb.params import ByScale
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.vacancies import LONGEST_A, Hop, distinct, hop_ends, li_hops
+from lisi_nb.studies.lixsi.orderings import Orderings
 from lisi_nb.studies.lixsi.thermodynamics import FMAX_eV_A
 
 Progress = Callable[[str], None]
+POOR_X = 2.25
 N_HOPS = ByScale({"smoke": 1, "lesson": 3, "paper": 8})
 
 
@@ -42,6 +44,12 @@ class HopBarrier:
 def host(calculator: Any) -> Atoms:
     """Li60Si16: the crystal Li15Si4, relaxed in positions and cell."""
     return relaxed(crystal("Li15Si4"), calculator, fmax_eV_A=FMAX_eV_A, steps=1000)
+
+
+def hosts(calculator: Any, lowest: Sequence[Orderings]) -> tuple[Atoms, Atoms]:
+    """The paper's two cells: Li60Si16, and of the searched orderings the lowest of the composition nearest to 2.25."""
+    nearest = min(lowest, key=lambda each: abs(each.x - POOR_X))
+    return host(calculator), nearest.relaxed[0]
 
 
 def vacancy_barriers(
@@ -85,7 +93,7 @@ def vacancy_barriers(
     found = []
     for k, hop in enumerate(chosen):
         if progress:
-            progress(f"hop {k + 1} of {len(chosen)}: {hop.distance_A:.2f} A, {hop.si_from} to {hop.si_to} Si around")
+            progress(f"hop {k + 1} of {len(chosen)}: {hop.distance_A:.2f} Å, {hop.si_from} to {hop.si_to} Si around")
         ends = hop_ends(cell, hop)
         name = cell.get_chemical_formula()
         try:

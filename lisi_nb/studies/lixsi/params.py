@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lisi_nb.errors import check_choice
 from lisi_nb.params import ByScale, parameter
 from lisi_nb.params import Params as BaseParams
 from lisi_nb.structures.delithiated import X_MAX
@@ -15,7 +14,7 @@ STARTS = ("amorphous", "crystal")
 REPEATS = ("1x1x1", "2x1x1", "2x2x1", "2x2x2", "3x3x3")
 PAPER_X = (0.75, 1.0, 2.25, 3.5, X_MAX)
 # Of a sweep; the lesson is hotter than the paper, to see diffusion within a lesson.
-TEMPERATURES_K: ByScale[tuple[float, ...]] = ByScale(
+TEMPERATURES_K = ByScale[tuple[float, ...]](
     smoke=(1000.0,),
     lesson=(800.0, 1000.0, 1200.0),
     paper=tuple(float(t) for t in range(400, 1201, 100)),
@@ -148,15 +147,14 @@ def scaled(scale: str, x: float = 2.25, **changes: Any) -> Params:
     ``smoke`` takes seconds on two CPU cores; ``lesson`` (32 Si, 20 ps) one minute; ``paper`` has the paper's
     128 Si and 5 ns and wants a GPU.
     """
-    check_choice("scale", scale, SCALES)
-    sizes: dict[str, dict[str, Any]] = {
-        "smoke": dict(repeats="1x1x1", duration_ps=0.8, equilibrate_ps=0.2, anneal_ps=0.3, frame_ps=0.02),
-        "lesson": {},
-        "paper": dict(
+    sizes = ByScale[dict[str, Any]](
+        smoke=dict(repeats="1x1x1", duration_ps=0.8, equilibrate_ps=0.2, anneal_ps=0.3, frame_ps=0.02),
+        lesson={},
+        paper=dict(
             repeats="2x2x2", temperature_K=600.0, duration_ps=4800.0, equilibrate_ps=200.0, frame_ps=1.0,
             anneal_ps=300.0,
         ),
-    }  # fmt: skip
+    )  # fmt: skip
     start = "crystal" if x == X_MAX else "amorphous"
     return Params(**(sizes[scale] | {"x": x, "start": start} | changes))
 
@@ -168,7 +166,6 @@ def name(x: float, temperature_K: float) -> str:
 
 def variants(scale: str, seeds: int = 1) -> dict[str, list[Params]]:
     """The paper's compositions at the temperatures of a scale, each with seeds 1 to `seeds`."""
-    check_choice("scale", scale, SCALES)
     return {
         name(x, t): [scaled(scale, x, temperature_K=t, seed=seed) for seed in range(1, seeds + 1)]
         for x in PAPER_X

@@ -30,9 +30,9 @@ def search_chart(found: Orderings) -> Chart:
 
 
 def barrier_chart(found: Sequence[HopBarrier]) -> Chart:
-    """Energy along each path (Fig. S4 of the paper); hops without one are left out."""
+    """Energy along each path (Fig. S4 of the paper); hops without one and paths not converged are left out."""
     curves = []
-    for k, each in enumerate(each for each in found if each.barrier is not None):
+    for k, each in enumerate(each for each in found if each.barrier is not None and each.barrier.converged):
         path = each.barrier
         assert path is not None
         label = f"{each.system}, {each.hop.distance_A:.2f} Å"

@@ -61,11 +61,19 @@ def _number(value: float, digits: int = 3) -> str:
 def crystals_table(found: Thermodynamics) -> Table:
     """Volume and formation energy of each crystal beside PBE, and how far it lies above the hull."""
     rows = [
-        (c.name, f"{c.x:.2f}", _number(c.volume_A3, 2), _number(c.formation_eV), _number(c.pbe_eV),
-         f"{1000 * c.above_eV:.0f}")
+        (c.name, f"{c.x:.2f}", _number(c.volume_A3, 2), _number(c.pbe_volume_A3, 2), _number(c.formation_eV),
+         _number(c.pbe_eV), f"{1000 * c.above_eV:.0f}")
         for c in found.crystals
     ]  # fmt: skip
-    columns = ("crystal", "x", "Å³/atom", "E_f, ours (eV/atom)", "E_f, PBE", "above the hull (meV/atom)")
+    columns = (
+        "crystal",
+        "x",
+        "Å³/atom, ours",
+        "PBE",
+        "E_f, ours (eV/atom)",
+        "E_f, PBE",
+        "above the hull (meV/atom)",
+    )
     return Table(columns, tuple(rows))
 
 
@@ -102,15 +110,19 @@ def orderings_table(found: Sequence[Orderings]) -> Table:
 
 
 def barriers_table(found: Sequence[HopBarrier]) -> Table:
-    """Each hop of Li into a vacancy: how far, between how many Si, how high; or why there is no number."""
+    """Each hop of Li into a vacancy: how far, between how many Si, how high; or why there is no number.
+
+    A path that did not converge has none: only the force that was left.
+    """
     rows = []
     for each in found:
         b, hop = each.barrier, each.hop
-        numbers = ("", "", "", "", "") if b is None else (
-            _number(b.forward_eV), _number(each.scatter_eV), _number(b.backward_eV), _number(b.reaction_eV),
-            _number(b.max_force_eV_A)
-        )  # fmt: skip
-        rows.append((each.system, f"{hop.distance_A:.2f}", f"{hop.si_from} to {hop.si_to}", *numbers, each.statement))
+        energies = () if b is None else (b.forward_eV, each.scatter_eV, b.backward_eV, b.reaction_eV)
+        numbers = [_number(energy) if b and b.converged else "" for energy in energies] or [""] * 4
+        left = "" if b is None else _number(b.max_force_eV_A)
+        rows.append(
+            (each.system, f"{hop.distance_A:.2f}", f"{hop.si_from} to {hop.si_to}", *numbers, left, each.statement)
+        )
     columns = (
         "cell",
         "distance (Å)",

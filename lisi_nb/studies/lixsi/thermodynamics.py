@@ -58,7 +58,7 @@ class Crystal:
     """One relaxed crystal; energies in eV per atom, NaN references where none is known.
 
     ``formation_eV`` against bcc Li and diamond Si of the same calculator, ``pbe_eV`` that of the reference,
-    ``above_eV`` the distance above the hull of all of them, ``volume_A3`` per atom.
+    ``above_eV`` the distance above the hull of all of them, ``volume_A3`` and ``pbe_volume_A3`` per atom.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Crystal:
     pbe_eV: float
     above_eV: float
     atoms: Atoms
+    pbe_volume_A3: float = float("nan")
 
     @property
     def x(self) -> float:
@@ -131,10 +132,6 @@ def thermodynamics(
     progress : callable, optional
         Called with the name of each crystal before it is relaxed.
 
-    Returns
-    -------
-    Thermodynamics
-
     Raises
     ------
     ValueError
@@ -164,8 +161,10 @@ def thermodynamics(
 
 
 def _crystal(name: str, atoms: Atoms, formation_eV: float, above_eV: float) -> Crystal:
-    pbe = _reference("formation_energy", name if name in LI_RICH else f"{name}_dft")
-    return Crystal(name, *_counts(atoms), atoms.get_volume() / len(atoms), formation_eV, pbe, above_eV, atoms)
+    known = name if name in LI_RICH else f"{name}_dft"
+    pbe, pbe_volume = _reference("formation_energy", known), _reference("volume_per_atom", known)
+    volume = atoms.get_volume() / len(atoms)
+    return Crystal(name, *_counts(atoms), volume, formation_eV, pbe, above_eV, atoms, pbe_volume)
 
 
 def primitive_f(atoms: Atoms) -> Atoms:

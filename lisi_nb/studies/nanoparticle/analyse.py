@@ -16,6 +16,7 @@ from lisi_nb.analysis import shells, statistics, trust
 from lisi_nb.analysis.clusters import KINDS, SI_SI_A, silicon_clusters
 from lisi_nb.analysis.melting import not_molten, silicon_moved_A2
 from lisi_nb.analysis.shells import Shells
+from lisi_nb.analysis.trust import NO_LOOKS, Trust
 from lisi_nb.engine import parse
 from lisi_nb.engine.lammps import RELAX_LOG
 from lisi_nb.engine.run import Run, Segment
@@ -98,6 +99,7 @@ class Result:
     trust_light: str
     max_deviation_eV_A: float
     warnings: tuple[str, ...] = ()
+    model_deviation: Trust = NO_LOOKS  # over all runs
 
     def structures(self, n: int = 4) -> dict[str, Atoms]:
         """Last frames of `n` compositions of the first seed, from the first to the last."""
@@ -141,6 +143,7 @@ class Result:
             "family": self.family,
             "n_runs": self.n_runs,
             "trust": self.trust_light,
+            "model_deviation": self.model_deviation.to_dict(),
             "warnings": list(self.warnings),
             "quantities": {name: value.to_dict() for name, value in quantities.items()},
             "compositions": rows,
@@ -236,16 +239,17 @@ def analyse(runs: Sequence[Run]) -> Result:
         different = sorted(k for k in other if other[k] != keys[0].get(k))
         if different:
             raise ValueError(f"{run.id} differs from {runs[0].id} in {', '.join(different)}. Average over seeds only.")
-    low, high = potentials.get(keys[0]["potential"]).card["validity"]["trust_eV_A"]
     deviation = np.concatenate([run.model_deviation()["max_devi_f_eV_A"] for run in runs])
+    agreement = trust.trust(deviation, *runs[0].trust_eV_A)
     return Result(
         family=keys[0]["family"],
         params=keys[0],
         n_runs=len(runs),
         particles=tuple(measure(run) for run in runs),
-        trust_light=trust.trust(deviation, low, high).light,
+        trust_light=agreement.light,
         max_deviation_eV_A=float(deviation.max()) if len(deviation) else float("nan"),
         warnings=tuple(sorted({each for run in runs for each in warnings_of(run)})),
+        model_deviation=agreement,
     )
 
 

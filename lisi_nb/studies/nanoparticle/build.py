@@ -48,12 +48,12 @@ def build(params: Params, progress: Callable[[str, int, int], None] | None = Non
     check(params)
     source = bulk(params)
     particle = sphere(source, params.diameter_A, params.vacuum_A)
-    report = f"particle: {particle.get_chemical_formula()}, x = {composition(particle):.2f}, {params.diameter_A:g} A"
+    report = f"particle: {particle.get_chemical_formula()}, x = {composition(particle):.2f}, {params.diameter_A:g} Å"
     start = particle if params.family == "c-Li3.75Si" else source
     if start is source:
         report = f"bulk to be made amorphous: {source.get_chemical_formula()}; then about {report}"
     edge = start.cell.lengths()[0]
-    start.info = {"report": f"{report}\n{n_removed(params, particle)} Li are removed at each step; box {edge:.1f} A"}
+    start.info = {"report": f"{report}\n{n_removed(params, particle)} Li are removed at each step; box {edge:.1f} Å"}
     start.set_pbc(True)
     return start
 

@@ -101,7 +101,7 @@ def _formation(result: Result, x: float) -> Measured:
 
 def _most_stable(results: Mapping[str, Result]) -> Claim:
     """Energies per Si hold the surface's, so a particle with more silicon lies lower: the sizes are said."""
-    text = "Above x = 2.25 particles cut from the crystal are lowest in energy, below it those of a-Li2.25Si"
+    text = "Q3: above x = 2.25 particles cut from the crystal are lowest in energy, below it those of a-Li2.25Si"
     crystal, amorphous = results["c-Li3.75Si"], results["a-Li2.25Si"]
     above, below = [], []
     for x in (2.5, 2.75, 3.0, 3.25):
@@ -119,7 +119,7 @@ def _most_stable(results: Mapping[str, Result]) -> Claim:
 
 
 def _from_outside(result: Result) -> Claim:
-    text = "While lithium leaves, silicon first bonds to silicon in the outer shells; the core keeps isolated Si"
+    text = "Q4: while lithium leaves, silicon first bonds to silicon in the outer shells; the core keeps isolated Si"
     pairs = [(c.x, *inside_and_outside(c)) for c in result.compositions if c.x > 2.25]
     more = [outside > inside for _, inside, outside in pairs[1:]]
     numbers = "; ".join(f"x = {x:.2f}: {inside:.2f} inside, {outside:.2f} outside" for x, inside, outside in pairs)
@@ -132,7 +132,7 @@ def _all_agree(found: list[bool]) -> str:
 
 
 def _minimum_inside(result: Result) -> Claim:
-    text = "At first x(r) has its minimum at about 3/4 of the radius, not at the surface"
+    text = "Q5: at first x(r) has its minimum at about 3/4 of the radius, not at the surface"
     numbers, verdicts = [], []
     for c in result.compositions[1:3]:
         x, error = c.profile.x, np.nan_to_num(c.profile.x_error, nan=np.inf)
@@ -151,7 +151,7 @@ def _minimum_inside(result: Result) -> Claim:
 
 def _surface(result: Result) -> Claim:
     paper = published.value("nanoparticle", "li_covered_surface_composition", "particles").value
-    text = f"{result.family}: lithium dominates the surface down to x = {paper:g}"
+    text = f"Q6, {result.family}: lithium dominates the surface down to x = {paper:g}"
     rows = [(c.x, c.surface_li) for c in result.compositions if c.x >= paper - NEAR_X]
     low = [x for x, share in rows if share.value <= 0.5]
     numbers = ", ".join(f"x = {x:.2f}: {share}" for x, share in rows)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lisi_nb.errors import check_choice
+from lisi_nb.params import ByScale, parameter
 from lisi_nb.params import Params as BaseParams
-from lisi_nb.params import parameter
 
 FAMILIES = ("c-Li3.75Si", "a-Li3.50Si", "a-Li2.25Si")
 X_OF = {"c-Li3.75Si": 3.75, "a-Li3.50Si": 3.50, "a-Li2.25Si": 2.25}
@@ -34,7 +34,7 @@ class Params(BaseParams):
         high=200.0,
         group="Structure",
         paper=71.0,
-        help="Of the sphere that is cut; 12 000 atoms of Li15Si4 are 71 A.",
+        help="Of the sphere that is cut; 12 000 atoms of Li15Si4 are 71 Å.",
     )
     vacuum_A: float = parameter(
         15.0,
@@ -142,10 +142,9 @@ def scaled(scale: str, family: str = "c-Li3.75Si", **changes: Any) -> Params:
     ``smoke`` takes seconds on two CPU cores, ``lesson`` minutes; ``paper`` has the paper's 12 000 atoms and 4 ns per
     composition and wants a GPU.
     """
-    check_choice("scale", scale, SCALES)
     check_choice("family", family, FAMILIES)
-    sizes: dict[str, dict[str, Any]] = {
-        "smoke": dict(
+    sizes = ByScale[dict[str, Any]](
+        smoke=dict(
             diameter_A=13.0,
             vacuum_A=10.0,
             n_remove=12,
@@ -155,17 +154,16 @@ def scaled(scale: str, family: str = "c-Li3.75Si", **changes: Any) -> Params:
             anneal_ps=0.4,
             bulk_repeat=1,
         ),
-        "lesson": {},
-        "paper": dict(
+        lesson={},
+        paper=dict(
             diameter_A=71.0, step_ps=4000.0, frame_ps=1.0, x_end=0.2, anneal_ps=1000.0, bulk_repeat=2, n_remove=1000
         ),
-    }
+    )
     return Params(**(sizes[scale] | {"family": family} | changes))
 
 
 def quick(scale: str, **changes: Any) -> Params:
     """The scale, smaller and shorter where it is ``lesson``: for comparing families within minutes."""
-    check_choice("scale", scale, SCALES)
     brief: dict[str, Any] = dict(diameter_A=22.0, step_ps=1.5, frame_ps=0.1, anneal_ps=4.0) if scale == "lesson" else {}
     return scaled(scale, **(brief | changes))
 

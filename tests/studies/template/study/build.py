@@ -22,7 +22,7 @@ def build(params: Params, progress: object = None) -> Atoms:
     """Build the crystal; ``atoms.info["report"]`` says in words what was built."""
     check(params)
     atoms = crystal("Li").repeat(params.n_cells)
-    atoms.info["report"] = f"bcc lithium, {len(atoms)} atoms, edge {atoms.cell.lengths()[0]:.1f} A"
+    atoms.info["report"] = f"bcc lithium, {len(atoms)} atoms, edge {atoms.cell.lengths()[0]:.1f} Å"
     return atoms
 
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lisi_nb.errors import check_choice
+from lisi_nb.params import ByScale, parameter
 from lisi_nb.params import Params as BaseParams
-from lisi_nb.params import parameter
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,12 @@ class Params(BaseParams):
     potential: str = parameter("lisi", label="Potential", help="See `lisi-nb potentials list`.")
 
 
-SIZES: dict[str, Any] = {"smoke": dict(n_cells=4, duration_ps=0.5), "lesson": {}, "paper": dict(n_cells=12)}
+SIZES = ByScale[dict[str, Any]](smoke=dict(n_cells=4, duration_ps=0.5), lesson={}, paper=dict(n_cells=12))
 SCALES = tuple(SIZES)  # seconds, minutes, and the paper's own size
 
 
 def scaled(scale: str, **changes: Any) -> Params:
     """Parameters of a scale, with `changes`."""
-    check_choice("scale", scale, SCALES)
     return Params(**(SIZES[scale] | changes))
 
 
