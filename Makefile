@@ -27,7 +27,7 @@ run: setup ## the interdiffusion study, end to end (SCALE=lesson, SEEDS=1): runs
 	$(BIN)/lisi-nb reproduce interdiffusion --scale $(SCALE) --seeds $(SEEDS)
 
 lab: setup ## JupyterLab on notebooks/
-	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_interdiffusion.ipynb
+	$(BIN)/jupyter lab --notebook-dir=. notebooks/00_start_here.ipynb
 
 test: $(VENV)/.installed-test reference ## install what the tests need (also teacher and trainer) and run them
 	$(BIN)/pytest

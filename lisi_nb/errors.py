@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from lisi_nb.units import pretty
+
 
 class RunFailed(RuntimeError):
     """A simulation ended without reaching its target; the message holds the engine's words and advice."""
@@ -24,7 +26,7 @@ def check_range(label: str, value: float, low: float, high: float, unit: str = "
     """Raise ``ValueError`` when `value` (in `unit`) is not a number within ``[low, high]``."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high:
         return
-    unit = f" {unit}" if unit else ""
+    unit = f" {pretty(unit)}" if unit else ""
     raise ValueError(
         f"{label}={value!r}{unit} is outside {low:g} to {high:g}{unit}. {advice or 'Choose a value in this range.'}"
     )

@@ -14,16 +14,16 @@ NO_ERROR = "no error estimate"
 
 @dataclass(frozen=True)
 class Measured:
-    """A value with standard error (NaN when there is no estimate) and unit; prints as ``3.1 ± 0.4 A``."""
+    """A value with standard error (NaN when there is no estimate) and unit; prints as ``3.1 ± 0.4 Å``."""
 
     value: float
     error: float
     unit: str
 
     def __str__(self) -> str:
-        unit = "" if self.unit == "1" else f" {self.unit}"
+        unit = "" if self.unit == "1" else f" {pretty(self.unit)}"
         if not math.isfinite(self.value):
-            return f"not measured{unit and ' (' + self.unit + ')'}"
+            return f"not measured{unit and f' ({unit.strip()})'}"
         if not math.isfinite(self.error):
             return f"{self.value:.3g}{unit} ({NO_ERROR})"
         if self.error == 0:

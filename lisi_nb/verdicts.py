@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lisi_nb.tables import Table
-from lisi_nb.units import NO_ERROR, Measured
+from lisi_nb.units import NO_ERROR, Measured, pretty
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ def greater(a: Measured, b: Measured) -> str:
 
 def comparison_table(rows: Sequence[Row], system: str = "system") -> Table:
     """Ours beside the published ones."""
-    texts = [(r.quantity, r.system, str(r.ours), f"{r.paper:g} {r.unit}".removesuffix(" 1"), r.agrees) for r in rows]
+    texts = [
+        (r.quantity, r.system, str(r.ours), f"{r.paper:g} {pretty(r.unit)}".removesuffix(" 1"), r.agrees) for r in rows
+    ]
     return Table(("quantity", system, "ours", "paper", "agrees?"), tuple(texts))
 
 

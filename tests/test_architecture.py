@@ -1,6 +1,8 @@
-"""The import directions of the package (DESIGN, "Directions"), read from the source: no module is imported here."""
+"""The import directions of the package (DESIGN, "Directions"), read from the source; what loads, in a fresh Python."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,19 @@ def test_no_engine_is_loaded_with_the_package(package):
     """Loading LAMMPS or DeePMD into a kernel costs seconds and can take it down: never at module level."""
     for file in FILES:
         assert not any(n.split(".")[0] == package for n in imports(file, module_level=True)), file
+
+
+@pytest.mark.parametrize("package", ["lisi_nb", "lisi_nb.widgets"])
+def test_importing_loads_no_engine(package):
+    """Also not by way of other packages, which the source does not tell."""
+    heavy = {"deepmd", "lammps", "ovito", "torch", "tensorflow"}
+    code = f"import sys, time, {package}; print(time.process_time(), *{heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    cpu_s, *loaded = done.stdout.split()
+    print(f"import {package}: {cpu_s} s of CPU")
+    assert loaded == []
+    if package == "lisi_nb":
+        assert float(cpu_s) < 0.5
 
 
 def test_no_import_cycles():

@@ -65,6 +65,34 @@ def test_a_figure_writes_one_file_for_each_chart(tmp_path):
     assert files[0].read_text() == chart().to_csv(tmp_path / "x.csv").read_text()
 
 
+def rows_of(file):
+    return list(csv.reader(file.open(newline="")))
+
+
+def test_a_picture_of_atoms_writes_the_atoms_that_it_shows(tmp_path):
+    atoms = Atoms("LiSi", [[1.0, 2.0, 30.0], [20.0, 4.5, -3.0]])
+    header = ["symbol", "x (Å)", "y (Å)", "z (Å)"]
+    rows = [["Li", "1", "2", "30"], ["Si", "20", "4.5", "-3"]]
+    both = plots.side_view({"one": atoms, "other": atoms[1:]})
+    atoms.positions += 100  # what is drawn stays
+    first, second = both.to_csv(tmp_path / "both")
+    assert (first.name, second.name) == ("both.csv", "both-2.csv")
+    assert (rows_of(first), rows_of(second)) == ([header, *rows], [header, rows[1]])
+    atoms.positions -= 100
+    for values, kinds, written in (
+        (np.array([-0.25, np.nan]), None, ["-0.25", "nan"]),
+        (np.array([1, 0]), {"melt": "#000000", "crystal": "#ffffff"}, ["crystal", "melt"]),
+    ):
+        picture = plots.atoms_view(atoms, values=values, label="energy (eV)", kinds=kinds)
+        (file,) = picture.to_csv(tmp_path / "coloured")
+        assert rows_of(file) == [[*header, "energy (eV)"], *([*r, w] for r, w in zip(rows, written, strict=True))]
+    (file,) = plots.atoms_view(atoms).to_csv(tmp_path / "plain")
+    assert rows_of(file) == [header, *rows]
+    (file,) = plots.slices({"cut": Atoms("Si3", [(0, 9, 0), (0, 0, 0), (3, -9, 0)])}).to_csv(tmp_path / "cut")
+    assert [float(entry) for entry in rows_of(file)[1][1:]] == pytest.approx([-1, 0, 0])
+    assert len(rows_of(file)) == 2
+
+
 def test_published_values_are_drawn_at_their_place():
     drawn = with_published(chart(), np.array([0.5, 1.5]), np.array([3.0, 4.0]), "paper", np.array([0.1, 0.2]))
     axes = plots.draw([drawn]).axes[0]

@@ -1,4 +1,4 @@
-"""Speed of the diffusion and cluster analysis beside plain alternatives, in one run: `make benchmark`.
+"""Speed of diffusion and cluster analysis beside MDAnalysis, freud, pymatgen, ASE and plain loops: `make benchmark`.
 
 Times are of CPU, so that a busy machine does not change them; targets are the constants below.
 """
@@ -77,16 +77,24 @@ print(read, time.process_time() - start, peak(), empty, found.D.value)
     assert peak_MB < MSD_TARGET_MB
 
 
-def test_msd_beside_mdanalysis_and_a_loop():
-    """300 atoms x 1000 frames, all lags."""
+def test_msd_beside_other_codes_and_a_loop():
+    """300 atoms x 1000 frames, all lags and origins.
+
+    pymatgen computes all lags, keeps 250 and derives diffusivities; one Si at rest is its reference of drift.
+    """
     import MDAnalysis
+    from freud.msd import MSD
     from MDAnalysis.analysis.msd import EinsteinMSD
+    from pymatgen.analysis.diffusion.analyzer import DiffusionAnalyzer
+    from pymatgen.core import Lattice, Structure
 
     rng = np.random.default_rng(1)
     paths = np.cumsum(rng.normal(0, 0.1, (1000, 300, 3)), axis=0).astype(np.float32)
     universe = MDAnalysis.Universe.empty(300, trajectory=True)
     universe.load_new(paths, order="fac")
     moved = Displacements(paths, 1.0, "none")
+    resting = Structure(Lattice.cubic(100.0), ["Li"] * 300 + ["Si"], rng.random((301, 3)))
+    by_atom = np.concatenate([(paths - paths[0]).swapaxes(0, 1), np.zeros((1, 1000, 3), dtype=np.float32)])
 
     def loop() -> np.ndarray:
         return np.array([((paths[k:] - paths[: 1000 - k]) ** 2).sum(axis=2).mean() for k in range(1000)])
@@ -94,16 +102,25 @@ def test_msd_beside_mdanalysis_and_a_loop():
     def mdanalysis() -> np.ndarray:
         return EinsteinMSD(universe, msd_type="xyz", fft=False).run().results.timeseries
 
+    def pymatgen() -> DiffusionAnalyzer:
+        return DiffusionAnalyzer(resting, by_atom, "Li", 300.0, time_step=1000, step_skip=1, min_obs=1)
+
     ours = cpu_s(lambda: mean_square_displacement(moved), 3)
     rows = [
         ("lisi_nb, FFT", ours, "s"),
         ("numpy, one lag at a time", cpu_s(loop), "s"),
         ("MDAnalysis, windowed", cpu_s(mdanalysis), "s"),
+        ("freud, windowed by FFT", cpu_s(lambda: MSD().compute(paths).msd, 3), "s"),
+        ("pymatgen, DiffusionAnalyzer, by FFT", cpu_s(pymatgen, 3), "s"),
     ]
     show("MSD of 300 atoms x 1000 frames", rows)
-    np.testing.assert_allclose(mean_square_displacement(moved).msd_A2, loop(), rtol=1e-3, atol=1e-4)
+    msd, theirs = mean_square_displacement(moved).msd_A2, pymatgen()
+    for other in (loop(), mdanalysis(), MSD().compute(paths).msd):
+        np.testing.assert_allclose(msd, other, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(msd[theirs.dt // 1000], theirs.msd, rtol=1e-6)
     assert rows[1][1] > 5 * ours
     assert rows[2][1] > 5 * ours
+    assert min(rows[3][1], rows[4][1]) > ours
 
 
 def silicon(n_cells: int):
@@ -113,28 +130,50 @@ def silicon(n_cells: int):
     return atoms[np.random.default_rng(2).random(len(atoms)) < 0.7]
 
 
-def test_clusters_beside_mdanalysis_and_ase():
-    """Bonds and clusters of about 12 000 Si atoms; the bonds alone beside MDAnalysis (its grid) and ASE, periodic."""
+def test_clusters_beside_other_codes():
+    """Periodic bonds and clusters of about 12 000 Si atoms; freud's clusters have labels, no kinds or dimensions."""
     from ase.neighborlist import neighbor_list
+    from freud.box import Box
+    from freud.cluster import Cluster
+    from freud.locality import AABBQuery, NeighborList
     from MDAnalysis.lib.distances import self_capped_distance
+    from pymatgen.core import Structure
 
     atoms = silicon(13)
     positions, cell = atoms.positions, atoms.cell.array
     box = np.array([*np.diag(cell), 90, 90, 90], dtype=np.float32)
+    freuds, near = Box.from_matrix(cell), {"r_max": 2.7, "exclude_ii": True}
+    structure = Structure(cell, ["Si"] * len(atoms), positions, coords_are_cartesian=True)
     everyone = np.ones(len(atoms), dtype=bool)
+
+    def freud_bonds() -> NeighborList:
+        inside = freuds.wrap(positions)
+        return AABBQuery(freuds, inside).query(inside, near).toNeighborList()
+
+    def freud_clusters() -> Cluster:
+        return Cluster().compute((freuds, freuds.wrap(positions)), neighbors=near)
+
     whole = 1e3 * cpu_s(lambda: silicon_clusters(positions, everyone, cell), 5)
     bonds = find_bonds(positions, cell, (True,) * 3, 2.7)
     theirs, _ = self_capped_distance(positions.astype(np.float32), 2.7, box=box)
     rows = [
         ("lisi_nb: bonds, clusters, kinds, dimensions", whole, "ms"),
         ("of which bonds", 1e3 * cpu_s(lambda: find_bonds(positions, cell, (True,) * 3, 2.7), 5), "ms"),
+        ("freud: bonds, clusters", 1e3 * cpu_s(freud_clusters, 5), "ms"),
+        ("freud: bonds", 1e3 * cpu_s(freud_bonds, 5), "ms"),
+        ("pymatgen: bonds", 1e3 * cpu_s(lambda: structure.get_neighbor_list(2.7), 5), "ms"),
         ("MDAnalysis: bonds", 1e3 * cpu_s(lambda: self_capped_distance(positions, 2.7, box=box), 5), "ms"),
         ("ASE: bonds", 1e3 * cpu_s(lambda: neighbor_list("ijS", atoms, 2.7)), "ms"),
         ("Python: clusters by flooding, bonds given", 1e3 * cpu_s(lambda: flood(bonds)), "ms"),
     ]
     show(f"clusters of {len(atoms)} Si", rows)
-    assert abs(len(theirs) - len(bonds.first)) <= 5  # theirs in single precision
-    assert flood(bonds) == sorted(clusters(bonds).size.tolist(), reverse=True)
+    for found in (len(theirs), len(freud_bonds()) / 2):
+        assert abs(found - len(bonds.first)) <= 5  # in single precision
+    first, second, *_ = structure.get_neighbor_list(2.7)
+    once = first < second
+    assert {*zip(first[once], second[once], strict=True)} == {*zip(bonds.first, bonds.second, strict=True)}
+    sizes = clusters(bonds).size.tolist()
+    assert sizes == flood(bonds) == sorted(np.bincount(freud_clusters().cluster_idx).tolist(), reverse=True)
     assert whole < CLUSTER_TARGET_MS
 
 

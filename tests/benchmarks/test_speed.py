@@ -64,9 +64,10 @@ def test_analysis_of_a_paper_scale_trajectory(big_run):
     assert peak_MB < TARGET_MB
 
 
-def test_reading_beside_ase_and_mdanalysis(big_run, tmp_path):
-    """CPU ms per frame of 4608 atoms: ours and ASE on the binary dump, MDAnalysis on the same frames as text."""
+def test_reading_beside_other_codes(big_run, tmp_path):
+    """CPU ms per frame of 4608 atoms: ours and ASE on the binary dump, the others on the same frames as text."""
     import MDAnalysis
+    from pymatgen.io.lammps.outputs import parse_lammps_dumps
 
     n = 40
     text = tmp_path / "t.lammpstrj"
@@ -97,11 +98,22 @@ def test_reading_beside_ase_and_mdanalysis(big_run, tmp_path):
     def by_mdanalysis() -> int:
         return sum(1 for _ in universe.trajectory)
 
+    def by_pymatgen() -> int:
+        return sum(1 for _ in parse_lammps_dumps(str(text)))
+
     ours = min(ms(lambda: sum(1 for _ in parse.frames(start_of_file))) for _ in range(3))
-    rows = [("lisi_nb, binary", ours), ("ASE, binary", ms(by_ase)), ("MDAnalysis, text", ms(by_mdanalysis))]
+    rows = [
+        ("lisi_nb, binary", ours),
+        ("ASE, binary", ms(by_ase)),
+        ("MDAnalysis, text", ms(by_mdanalysis)),
+        ("pymatgen, text", ms(by_pymatgen)),
+    ]
     show(f"reading {N_ATOMS} atoms", [(name, value, "ms/frame") for name, value in rows])
-    assert rows[1][1] > 5 * ours
-    assert rows[2][1] > 5 * ours
+    first = next(parse.frames(start_of_file)).positions_A
+    np.testing.assert_allclose(universe.trajectory[0].positions, first, rtol=1e-5)
+    np.testing.assert_allclose(next(parse_lammps_dumps(str(text))).data[["xu", "yu", "zu"]], first, rtol=1e-6)
+    for _, value in rows[1:]:
+        assert value > 5 * ours
 
 
 def test_md_compressed_and_ranks(tmp_path):
