@@ -27,7 +27,8 @@ def dump_bytes(
     sizes = [n] if chunk_sizes is None else list(chunk_sizes)
     assert sum(sizes) == n
     out = struct.pack("=q", -10) + b"DUMPCUSTOM"
-    out += struct.pack("=iiqqi", 1, 2, frame.step, n, 0) + struct.pack("=6i", 0, 0, 0, 0, 1, 1)
+    faces = [0 if periodic else 1 for periodic in frame.periodic for _ in ("low", "high")]
+    out += struct.pack("=iiqqi", 1, 2, frame.step, n, 0) + struct.pack("=6i", *faces)
     out += frame.box_A.astype(np.float64).tobytes()
     out += struct.pack("=i", 5) + struct.pack("=i", len(units)) + units.encode()
     out += b"\0" if time_ps is None else b"\1" + struct.pack("=d", time_ps)
@@ -98,4 +99,5 @@ def moving_fronts(
         z = positions[:, 2]
         left, right = start_A - left_A_ps * time_ps, start_A + right_A_ps * time_ps
         is_li = np.where(z > right, True, np.where(z < left, False, rng.random(n_atoms) < alloy_fraction))
-        yield Frame(round(1000 * time_ps / timestep_fs), box, np.where(is_li, 1, 2), positions)
+        step = round(1000 * time_ps / timestep_fs)
+        yield Frame(step, box, np.where(is_li, 1, 2), positions, (True, True, False))

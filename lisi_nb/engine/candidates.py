@@ -27,7 +27,7 @@ def save_candidates(run: Run) -> Path | None:
     found = []
     for frame in run.frames():
         if frame.step in deviation:
-            atoms = frame.atoms(periodic_z=True)
+            atoms = frame.atoms()
             atoms.info = {"system": f"run/{run.folder.name}", "round": 0, "step": frame.step}
             atoms.info["max_devi_f_eV_A"] = deviation[frame.step]
             found.append(atoms)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,29 +18,37 @@ from ase import Atoms
 from lisi_nb.engine.lammps import DUMP_COLUMNS, TYPES
 
 Array = np.ndarray
+PERIODIC = 0  # a face of the cell, as LAMMPS numbers its kinds
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: step, box ``(3, 2)`` in A, types ``(n,)`` (1 Li, 2 Si), unwrapped positions ``(n, 3)`` in A."""
+    """One frame: step, box ``(3, 2)`` in A, types ``(n,)`` (1 Li, 2 Si), unwrapped positions ``(n, 3)`` in A.
+
+    `periodic` says of x, y, z whether the cell repeats along it; LAMMPS writes it into each frame.
+    """
 
     step: int
     box_A: Array
     types: Array
     positions_A: Array
+    periodic: tuple[bool, bool, bool] = (True, True, True)
 
     @property
     def is_li(self) -> Array:
         """Mask of lithium atoms."""
         return self.types == 1 + TYPES.index("Li")
 
-    def atoms(self, periodic_z: bool = False) -> Atoms:
+    def atoms(self) -> Atoms:
         """The frame as ``ase.Atoms``, wrapped into its cell in the periodic directions."""
-        symbols = [TYPES[t - 1] for t in self.types]
-        atoms = Atoms(symbols, self.positions_A - self.box_A[:, 0], cell=np.ptp(self.box_A, axis=1))
-        atoms.set_pbc((True, True, periodic_z))
+        atoms = self.unwrapped()
         atoms.wrap()
         return atoms
+
+    def unwrapped(self) -> Atoms:
+        """The frame as ``ase.Atoms``, each atom where its path led it; the cell's lower corner is the origin."""
+        symbols = [TYPES[t - 1] for t in self.types]
+        return Atoms(symbols, self.positions_A - self.box_A[:, 0], cell=np.ptp(self.box_A, axis=1), pbc=self.periodic)
 
 
 class TruncatedFile(ValueError):
@@ -73,7 +82,7 @@ def frames(path: Path, every: int = 1, *, first: int = 0, strict: bool = False) 
                 header = _header(stream, path)
                 if header is None:
                     return
-                step, n_atoms, box, n_columns, n_chunks = header
+                step, n_atoms, periodic, box, n_columns, n_chunks = header
                 wanted, count = index >= first and (index - first) % every == 0, 0
                 chunks = []
                 left = n_atoms * n_columns
@@ -100,7 +109,7 @@ def frames(path: Path, every: int = 1, *, first: int = 0, strict: bool = False) 
                 )
             if wanted:
                 table = np.concatenate(chunks).reshape(n_atoms, n_columns)
-                yield Frame(step, box, table[:, 1].astype(np.int8), table[:, 2:5])
+                yield Frame(step, box, table[:, 1].astype(np.int8), table[:, 2:5], periodic)
             index += 1
 
 
@@ -133,7 +142,8 @@ def _header(stream, path: Path):  # type: ignore[no-untyped-def]
             f"{path}: byte order {endian}, revision {revision}, triclinic {triclinic}; this reader takes "
             "little-endian, revision >= 2, orthogonal cells."
         )
-    _exactly(stream, 24)
+    faces = np.array(struct.unpack("6i", _exactly(stream, 24))).reshape(3, 2)
+    x, y, z = (faces == PERIODIC).all(axis=1).tolist()
     box = np.array(struct.unpack("6d", _exactly(stream, 48))).reshape(3, 2)
     (n_columns,) = struct.unpack("i", _exactly(stream, 4))
     (units_length,) = struct.unpack("i", _exactly(stream, 4))
@@ -145,7 +155,7 @@ def _header(stream, path: Path):  # type: ignore[no-untyped-def]
     if columns != DUMP_COLUMNS:
         raise ValueError(f"{path} has columns {columns}; expected {DUMP_COLUMNS}.")
     (n_chunks,) = struct.unpack("i", _exactly(stream, 4))
-    return step, n_atoms, box, n_columns, n_chunks
+    return step, n_atoms, (x, y, z), box, n_columns, n_chunks
 
 
 def count_frames(path: Path) -> int:
@@ -156,7 +166,8 @@ def count_frames(path: Path) -> int:
     with path.open("rb") as stream:
         header = _header(stream, path)
         assert header is not None
-        size = stream.tell() + header[4] * 4 + 8 * header[1] * header[3]
+        _, n_atoms, _, _, n_columns, n_chunks = header
+        size = stream.tell() + n_chunks * 4 + 8 * n_atoms * n_columns
     return path.stat().st_size // size
 
 
@@ -169,7 +180,7 @@ def truncate(path: Path, step: int) -> None:
                 header = _header(stream, path)
                 if header is None or header[0] >= step:
                     break
-                for _ in range(header[4]):
+                for _ in range(header[-1]):
                     (count,) = struct.unpack("i", _exactly(stream, 4))
                     _skip(stream, 8 * count)
             except EOFError:
@@ -208,27 +219,33 @@ def thermo(path: Path) -> dict[str, Array]:
 
     Repeated steps (the first line of a following run) appear once. An empty dict means nothing yet.
     """
-    if not path.exists():
-        return {}
-    names: list[str] = []
-    rows: dict[int, list[float]] = {}
-    inside = False
-    text = path.read_text(errors="replace")
-    for line in text[: text.rfind("\n") + 1].splitlines():
+    return thermo_in(whole_lines(path), [])
+
+
+def thermo_in(lines: Iterable[str], names: list[str]) -> dict[str, Array]:
+    """`thermo` of some lines; `names`, the columns of a table that goes on in them, is kept up to date."""
+    rows: dict[int, dict[str, float]] = {}
+    for line in lines:
         words = line.split()
         if words[:1] == ["Step"]:
-            names, inside = words, True
+            names[:] = words
         elif line.startswith("Loop time"):
-            inside = False
-        elif inside and len(words) == len(names):
-            try:
-                rows[int(words[0])] = [float(w) for w in words]
-            except ValueError:
-                continue
-    if not rows:
-        return {}
-    table = np.array([rows[step] for step in sorted(rows)])
-    return {name: table[:, k] for k, name in enumerate(names)}
+            names.clear()
+        elif words and len(words) == len(names):
+            with suppress(ValueError):
+                rows[int(words[0])] = dict(zip(names, map(float, words), strict=True))
+    found = [rows[step] for step in sorted(rows)]
+    return {name: np.array([row.get(name, np.nan) for row in found]) for name in found[-1]} if found else {}
+
+
+def whole_lines(path: Path, start: int = 0) -> list[str]:
+    """Lines of a text file from byte `start`, a character for each byte, without one still being written."""
+    if not path.exists():
+        return []
+    with path.open("rb") as stream:
+        stream.seek(start)
+        new = stream.read()
+    return new[: new.rfind(b"\n") + 1].decode("latin-1").splitlines(keepends=True)
 
 
 def errors(path: Path) -> list[str]:
@@ -241,13 +258,13 @@ def errors(path: Path) -> list[str]:
 
 def model_deviation(path: Path) -> dict[str, Array]:
     """Ensemble deviations of DeePMD: ``step``, ``max_devi_f_eV_A``, ``min_devi_f_eV_A``, ``avg_devi_f_eV_A``."""
+    return model_deviation_in(whole_lines(path))
+
+
+def model_deviation_in(lines: Iterable[str]) -> dict[str, Array]:
+    """`model_deviation` of some lines."""
     columns = {"step": 0, "max_devi_f_eV_A": 4, "min_devi_f_eV_A": 5, "avg_devi_f_eV_A": 6}
-    rows = []
-    if path.exists():
-        text = path.read_text(errors="replace")
-        for line in text[: text.rfind("\n") + 1].splitlines():
-            words = line.split()
-            if len(words) >= 7 and not line.startswith("#"):
-                rows.append([float(words[k]) for k in columns.values()])
+    found = (line.split() for line in lines if not line.startswith("#"))
+    rows = [[float(words[k]) for k in columns.values()] for words in found if len(words) >= 7]
     table = np.array(rows).reshape(-1, len(columns))
     return {name: table[:, k] for k, name in enumerate(columns)}

@@ -37,7 +37,7 @@ def tersoff_quench(folder: Path, density: float, seed: int, n_steps: int = 60000
     segment = Segment(stages, timestep_fs=1.0, seed=seed, dump_every=n_steps // n_frames, thermo_every=1000)
     shutil.rmtree(folder, ignore_errors=True)
     run_blocking(folder, start, segment, [TERSOFF], Device("cpu", "quench", 1))
-    return [frame.atoms(periodic_z=True) for frame in parse.frames(folder / TRAJECTORY)][-n_frames:]
+    return [frame.atoms() for frame in parse.frames(folder / TRAJECTORY)][-n_frames:]
 
 
 def heated(folder: Path, glass: Atoms, models: list[Path], seed: int, n_steps: int, n_frames: int) -> list[Atoms]:
@@ -46,7 +46,7 @@ def heated(folder: Path, glass: Atoms, models: list[Path], seed: int, n_steps: i
     segment = Segment((stage,), timestep_fs=2.0, seed=seed, dump_every=n_steps // n_frames, thermo_every=200)
     shutil.rmtree(folder, ignore_errors=True)
     run_blocking(folder, glass, segment, models[:1], Device("cpu", "heating", 1))
-    return [frame.atoms(periodic_z=True) for frame in parse.frames(folder / TRAJECTORY)][1:]
+    return [frame.atoms() for frame in parse.frames(folder / TRAJECTORY)][1:]
 
 
 def amorphous_silicon(folder: Path, models: list[Path], round_number: int, n_seeds: int = 4) -> list[Atoms]:

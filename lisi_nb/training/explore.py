@@ -160,7 +160,7 @@ def explore(
         say(f"{index:02d} {run.system}: {len(chosen)} frames; max_devi_f 50/95/100 %: {quartiles} eV/Å{note}")
         kept = []
         for k in chosen:
-            atoms = frames[k].atoms(periodic_z=True)
+            atoms = frames[k].atoms()
             atoms.info = {"system": run.system, "round": round_number, "max_devi_f_eV_A": float(deviation[k])}
             kept.append(atoms)
         write(saved.with_suffix(".part"), kept, format="extxyz")

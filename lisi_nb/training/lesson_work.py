@@ -110,7 +110,7 @@ def move(potential: Potential, atoms: Atoms, folder: Path, settings: dict[str, A
         note = str(error).splitlines()[0]
     frames = []
     for frame in parse.frames(folder / TRAJECTORY):
-        frames.append(annotated(potential, frame.atoms(periodic_z=True)))
+        frames.append(annotated(potential, frame.atoms()))
         frames[-1].info |= {"system": atoms.info["system"], "time_ps": frame.step * TIMESTEP_FS / 1000}
     return frames, note
 

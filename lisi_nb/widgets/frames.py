@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,6 @@ from ase.neighborlist import neighbor_list
 
 from lisi_nb import palette, plots
 from lisi_nb.engine import parse
-from lisi_nb.engine.lammps import INPUT
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import check_choice
 from lisi_nb.widgets import phases
@@ -62,20 +59,11 @@ class Trajectory:
             for file in self.run.trajectories:
                 n = parse.count_frames(file)
                 if left < n:
-                    frame = next(parse.frames(file, first=left))
-                    symbols = [parse.TYPES[t - 1] for t in frame.types]
-                    cell = np.ptp(frame.box_A, axis=1)
-                    pbc = (True, True, periodic_z(file.parent))
-                    return Atoms(symbols, frame.positions_A - frame.box_A[:, 0], cell=cell, pbc=pbc)
+                    return next(parse.frames(file, first=left)).unwrapped()
                 left -= n
         except OSError as error:
             raise Unreadable(why_not(self.run, error)) from None
         raise Unreadable(why_not(self.run, ValueError(f"frame {index * self.every} is no longer there")))
-
-
-def periodic_z(folder: Path) -> bool:
-    """Whether the cell was periodic along z too, by the input that LAMMPS read in `folder`; a slab has walls there."""
-    return re.search(r"^boundary p p p$", (folder / INPUT).read_text(), re.MULTILINE) is not None
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def test_frames_within_the_window_are_kept_with_step_and_deviation(tmp_path):
     assert [a.info["max_devi_f_eV_A"] for a in kept] == [deviations[100], deviations[150]]
     frame = next(f for f in run.frames() if f.step == 100)
     assert kept[0].get_chemical_symbols() == frame.atoms().get_chemical_symbols()
-    np.testing.assert_allclose(kept[0].positions, frame.atoms(periodic_z=True).positions, atol=1e-6)
+    np.testing.assert_allclose(kept[0].positions, frame.atoms().positions, atol=1e-6)
 
 
 def test_nothing_is_written_when_the_members_agree(tmp_path):

@@ -22,12 +22,13 @@ def frame(step: int, n: int, seed: int) -> Frame:
     rng = np.random.default_rng(seed)
     low = rng.uniform(-5, 5, 3)
     box = np.column_stack([low, low + rng.uniform(5, 20, 3)])
-    return Frame(step, box, rng.integers(1, 3, n).astype(np.int8), rng.normal(0, 30, (n, 3)))
+    x, y, z = rng.integers(0, 2, 3).astype(bool).tolist()
+    return Frame(step, box, rng.integers(1, 3, n).astype(np.int8), rng.normal(0, 30, (n, 3)), (x, y, z))
 
 
 def same(a: Frame, b: Frame) -> bool:
     return a.step == b.step and all(
-        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("box_A", "types", "positions_A")
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("box_A", "types", "positions_A", "periodic")
     )
 
 
@@ -100,7 +101,8 @@ def test_damage_in_the_middle_is_an_error(tmp_path):
 
 
 def test_types_and_atoms():
-    f = Frame(0, np.array([[1.0, 11.0], [0, 10], [-2, 8]]), np.array([1, 2]), np.array([[0.5, 0, 0], [12, 9, 7]]))
+    box, places = np.array([[1.0, 11.0], [0, 10], [-2, 8]]), np.array([[0.5, 0, 0], [12, 9, 7]])
+    f = Frame(0, box, np.array([1, 2]), places, (True, True, False))
     assert f.is_li.tolist() == [True, False]
     atoms = f.atoms()
     assert atoms.get_chemical_symbols() == ["Li", "Si"]
@@ -130,6 +132,7 @@ def test_binary_and_text_dump_of_one_lammps_run(tmp_path):
     assert len(ours) == len(universe.trajectory) == 21
     travelled = np.abs(ours[-1].positions_A - ours[0].positions_A).max(axis=0)
     assert (travelled[:2] > 6).all(), "atoms must leave the cell for unwrapped positions to be tested"
+    assert {f.periodic for f in ours} == {(True, True, False)}
     for f, theirs in zip(ours, universe.trajectory, strict=True):
         assert int(theirs.data["step"]) == f.step
         # MDAnalysis keeps float32 (2^-24 of coordinates up to 100 A: 6e-6) and shifts to the corner of the box.

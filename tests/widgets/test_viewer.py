@@ -21,7 +21,6 @@ from PIL import Image
 from synthetic import make_run
 
 from lisi_nb import palette, plots, reproduce
-from lisi_nb.engine import lammps
 from lisi_nb.engine.parse import Frame
 from lisi_nb.engine.run import Run
 from lisi_nb.studies import interdiffusion
@@ -169,9 +168,9 @@ def run_of(folder, atoms, walls):
     low = np.array([1.0, -2.0, 3.0])
     box = np.column_stack((low, low + atoms.cell.lengths()))
     paths = (atoms.positions + low, atoms.positions + shifts * atoms.cell.lengths() + low)
-    steps = (Frame(k, box, np.full(len(atoms), 2), path) for k, path in enumerate(paths))
+    kinds, periodic = np.full(len(atoms), 2), (True, True, not walls)
+    steps = (Frame(k, box, kinds, path, periodic) for k, path in enumerate(paths))
     run = make_run(folder, interdiffusion.scaled("smoke"), steps, len(atoms))
-    (run.folder / lammps.INPUT).write_text(lammps.header(lammps.Segment((), walls=walls)))
     return run, np.linalg.norm(shifts * atoms.cell.lengths(), axis=1)
 
 

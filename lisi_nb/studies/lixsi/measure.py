@@ -92,7 +92,7 @@ def last_structure(run: Run) -> Atoms:
     segment = sampled(run)
     if segment is None:
         raise ValueError(f"{run.id} has sampled nothing yet. Let it run on.")
-    return segment.ends()[1].atoms(periodic_z=True)
+    return segment.ends()[1].atoms()
 
 
 def coolest_structures(runs: Iterable[Run]) -> list[Atoms]:
@@ -116,7 +116,7 @@ def pair_distribution_of(run: Run, n_frames: int = 50, r_max_A: float = 10.0) ->
     if segment is None or not segment.n_frames:
         raise ValueError(f"{run.id} has sampled nothing yet. Let it run on.")
     frames = segment.frames(max(1, -(-segment.n_frames // n_frames)))
-    return pair_distribution((frame.atoms(periodic_z=True) for frame in frames), r_max_A=r_max_A)
+    return pair_distribution((frame.atoms() for frame in frames), r_max_A=r_max_A)
 
 
 def measure(run: Run, drift: str = DRIFT) -> Series:
