@@ -63,6 +63,17 @@ def gpu_backend_installed() -> bool:
     return any(name.startswith("nvidia-cuda-runtime") for name in names)
 
 
+def offered() -> dict[str, str]:
+    """What a user may choose from here: words -> the name that `choose` takes. Looking for GPUs may take seconds."""
+    cores = cpu_cores()
+    words = {"automatic": "auto"}
+    for n in sorted({*(2**k for k in range(cores.bit_length())), cores}):
+        words[f"CPU, {n} of {cores} cores" if cores > 1 else "CPU, its one core"] = f"cpu:{n}"
+    if gpu_backend_installed():
+        words |= {f"GPU {index}: {name}": f"gpu:{index}" for index, name in gpus()}
+    return words
+
+
 def choose(device: str = "auto") -> Device:
     """Return the device of this name.
 

@@ -188,13 +188,14 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
                 *([restart] if restart else []),
             ],
             cwd=paths.PROJECT,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # the worker waits for its end, so that it is noted before it writes itself
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    if run.recorded()["state"] == "queued":  # else the worker has noted itself
-        run.update(pid=worker.pid, process_start=start_of(worker.pid))
+    run.update(pid=worker.pid, process_start=start_of(worker.pid))
+    assert worker.stdin is not None
+    worker.stdin.close()
     return run
 
 

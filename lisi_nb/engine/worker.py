@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from lisi_nb.engine.steps import Task
 from lisi_nb.engine.supervise import Goal, Superseded, identity, progress, watch
 
 JOB_ID_NAMES = ("SLURM_JOB_ID", "PBS_JOBID")  # how Slurm, PBS and Torque name the job to itself
+NOTED_WITHIN_S = 10.0
 FULL = (
     "The disk is full, so LAMMPS was ended; what it wrote is kept, at most the steps since the last restart file are "
     "computed again. Free space (`lisi-nb clean`), then `lisi-nb resume`."
@@ -208,5 +210,11 @@ def main(folder: Path, restart: str = "") -> int:
     return 0 if state in ("finished", "stopped") else 1
 
 
+def wait_until_noted() -> None:
+    """Wait until whoever started this worker has noted it and closes its input; a scheduler gives none."""
+    select.select([sys.stdin], [], [], NOTED_WITHIN_S)
+
+
 if __name__ == "__main__":
+    wait_until_noted()
     sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

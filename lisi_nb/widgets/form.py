@@ -39,7 +39,7 @@ class Form(w.VBox):
         self._scale_note, self._summary = w.HTML(), w.HTML()
         # A study that cannot count its atoms would have to build them at every edit.
         self.cost = Cost(choice.study) if choice.study is not None and hasattr(choice.study, "n_atoms") else None
-        self._texts: dict[str, tuple[w.HTML, Callable[[], str]]] = {"Show the code": (w.HTML(), choice.code)}
+        self._texts: dict[str, tuple[w.HTML, Callable[[], str]]] = {"Show the code": (w.HTML(), self._code)}
         if choice.study is not None:
             self._texts["Show the LAMMPS input"] = (w.HTML(), choice.lammps_input)
         self._showing = False
@@ -55,10 +55,12 @@ class Form(w.VBox):
         cost = [self.cost] if self.cost else []
         parts = [*self._scale_switch(), self._tabs, self._summary, *cost, reveal, *texts, Names()]
         super().__init__(parts, layout=w.Layout(max_width="1020px"))
+        if self.cost:
+            self.cost.device.observe(lambda _: self._show(), "value")
         self._show()
 
     def __repr__(self) -> str:
-        return self.choice.code()
+        return self._code()
 
     @property
     def params(self) -> Params:
@@ -72,6 +74,15 @@ class Form(w.VBox):
     def params(self, params: Params) -> None:
         self.choice.load(params)
         self._show()
+
+    @property
+    def device(self) -> str:
+        """Where to run, for `lisi_nb.engine.launch.launch`; the same inputs give the same run on every device."""
+        return self.cost.device.value if self.cost else "auto"
+
+    def _code(self) -> str:
+        where = f'\ndevice = "{self.device}"' if self.device != "auto" else ""
+        return self.choice.code() + where
 
     def _scale_switch(self) -> list[w.Widget]:
         if self.choice.study is None:

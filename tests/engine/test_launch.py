@@ -252,6 +252,21 @@ def test_a_worker_that_dies_at_once_reads_interrupted_and_is_started_again(prepa
     assert launch.wait(launch.start(prepared, resume=True)).status()["state"] == "finished"
 
 
+def test_a_slow_launch_overwrites_nothing_that_the_worker_has_noted(prepared, monkeypatch):
+    """Both write ``status.json``: the worker waits until it has been noted, however long that takes."""
+    write, slept = runs.write_json, []
+
+    def slow(path, data):
+        if data.get("pid") and data["state"] == "queued":
+            slept.append(time.sleep(4))  # longer than a worker takes to come up
+        write(path, data)
+
+    monkeypatch.setattr(runs, "write_json", slow)
+    launch.wait(launch.start(prepared))
+    assert slept
+    assert prepared.recorded()["started"] > prepared.recorded()["queued"] + 4
+
+
 def test_a_launch_that_would_take_days_or_not_fit_asks_first(empty_data, monkeypatch):
     """A millisecond and 10 MB for each atom; the second time with nothing known, where 20 s of measuring are due."""
     slow = Speed(Probe(200, 0.2, 1.0, 2 * 10**9), Probe(800, 0.8, 1.0, 8 * 10**9))

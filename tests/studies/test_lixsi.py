@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 import time
 from types import SimpleNamespace
 
@@ -284,6 +285,18 @@ def test_a_known_walk_comes_back(tmp_path):
     assert found.statements["lithium"].startswith("diffusive: D = ")
     assert q["li_msd_end"].value == pytest.approx(6 * D_LI * 20, rel=0.2)  # 10 to 50 % of 39.9 ps are fitted
     assert found.tracer.window_ps == pytest.approx((3.99, 19.95))
+
+
+def test_of_a_run_larger_than_the_memory_some_frames_are_read(tmp_path, monkeypatch):
+    """Displacements of all frames would take 2.5 times what is allowed: every third frame, and it is said."""
+    run = walking(tmp_path, WALK)
+    whole = measure(run)
+    every_byte = 12 * run.manifest["structure"]["n_atoms"] * D_FRAMES
+    monkeypatch.setattr(sys.modules[measure.__module__], "KEPT_BYTES", every_byte / 2.5)
+    thinned = measure(run)
+    assert whole.warnings == ()
+    assert thinned.warnings == ("Of a run this long, a frame every 0.3 ps was read (1 of 3).",)
+    np.testing.assert_allclose(thinned.li.msd_A2, whole.li.msd_A2[::3], rtol=0.15, atol=1)
 
 
 def test_seeds_are_averaged_and_anything_else_is_refused(tmp_path):

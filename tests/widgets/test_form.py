@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import pytest
 
 from lisi_nb import potentials
-from lisi_nb.engine import estimate, lammps, probe
+from lisi_nb.engine import devices, estimate, lammps, probe
 from lisi_nb.errors import RunFailed
 from lisi_nb.params import Params, parameter
 from lisi_nb.studies import interdiffusion, lixsi, nanoparticle
@@ -207,7 +207,7 @@ def test_only_the_last_values_are_estimated(unmeasured, monkeypatch):
     """An estimate that takes long is not shown when it is about older values, and edits do not wait for it."""
     go, asked = threading.Event(), []
 
-    def slow(study, params):
+    def slow(study, params, device):
         asked.append(params.duration_ps)
         go.wait(10)
         raise ValueError(f"for {params.duration_ps} ps")
@@ -236,6 +236,31 @@ def test_a_click_measures_the_speed_here(unmeasured, monkeypatch):
     assert shown.cost.measure.layout.display == "none"
 
 
+def test_the_device_is_chosen_beside_the_estimate(unmeasured, monkeypatch):
+    """Cores of this machine and its GPUs are offered; estimate, code and launch take the one that was chosen."""
+    monkeypatch.setattr(devices, "cpu_cores", lambda: 6)
+    monkeypatch.setattr(devices, "gpus", lambda: [("1", "NVIDIA H200 (139 GiB free)")])
+    monkeypatch.setattr(devices, "gpu_backend_installed", lambda: True)
+    monkeypatch.setattr(devices, "gpu_free_bytes", lambda _: 2**37)
+    shown = form(interdiffusion.scaled("smoke"), interdiffusion)
+    shown.cost.looking.join(30)
+    assert shown.device == "auto"
+    assert [name for _, name in shown.cost.device.options] == ["auto", "cpu:1", "cpu:2", "cpu:4", "cpu:6", "gpu:1"]
+    assert "6 MPI ranks" not in settled(shown)
+    shown.cost.device.value = "cpu:4"
+    assert "4 MPI ranks" in settled(shown)
+    assert 'device = "cpu:4"' in repr(shown)
+    shown.cost.device.value = "gpu:1"
+    assert "H200" in settled(shown)
+    assert shown.device == "gpu:1"
+    shown.scales["lesson"].click()
+    assert "H200" in settled(shown)
+
+
+def test_a_form_without_estimate_runs_anywhere():
+    assert form(interdiffusion.scaled("smoke")).device == "auto"
+
+
 def test_a_measurement_that_fails_is_said_and_can_be_repeated(unmeasured, monkeypatch):
     def fails(*_):
         raise RunFailed("LAMMPS does not start here.")
@@ -246,6 +271,9 @@ def test_a_measurement_that_fails_is_said_and_can_be_repeated(unmeasured, monkey
     shown.cost._measure()
     assert "could not be measured: LAMMPS does not start here." in shown.cost.text.value
     assert not shown.cost.measure.disabled
+    monkeypatch.setattr(probe, "measure", lambda p, d, n, steps: probe.Probe(n, 1e-5 * n, 2.0, 10**8))
+    shown.cost._measure()
+    assert "at most" not in settled(shown)
 
 
 def test_a_bad_combination_is_shown_beside_the_field_it_names():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ NET_A2, PART_PS, N_PARTS = 10.0, 450.0, 18  # the paper's rule for the collectiv
 PART_SHARE = 0.25  # a part is at most this share of the run: shorter than the paper's where the run is
 INTERVAL_PS = 1.0  # over which a move of Li is looked at; the paper does not say
 CLUSTER_FRAMES = 60
+KEPT_BYTES = 1e9  # of displacements; of a longer run every second, third ... frame is read
+BYTES = 12  # of the displacement of one atom in one frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +125,8 @@ def pair_distribution_of(run: Run, n_frames: int = 50, r_max_A: float = 10.0) ->
 def measure(run: Run, drift: str = DRIFT) -> Series:
     """Reduce one run (finished, or as far as it has come); streams its trajectory.
 
-    Memory is that of the displacements: 12 bytes for each atom and frame.
+    Memory is that of the displacements: 12 bytes for each atom and frame, at most 1 GB; of a run with more, evenly
+    spaced frames are read, and `warnings` say so.
 
     Parameters
     ----------
@@ -147,11 +151,13 @@ def measure(run: Run, drift: str = DRIFT) -> Series:
     is_si, cell_A, frame_ps = ~first.is_li, np.ptp(first.box_A, axis=1), frame_time_ps(run)
     if is_si.all() or not is_si.any():
         raise ValueError(f"{run.id} has only {SYMBOLS[int(not is_si.any())]}: LixSi needs both elements.")
+    every = math.ceil(BYTES * len(is_si) * n_frames / KEPT_BYTES)
+    n_frames, frame_ps = math.ceil(n_frames / every), frame_ps * every
     symbols = list(SYMBOLS[(~is_si).astype(int)])
 
     def moved(element: str, against: str) -> Displacements:
         return displacements(
-            positions(segment), frame_ps, cell_A=cell_A, symbols=symbols, element=element, drift=against,
+            positions(segment, every), frame_ps, cell_A=cell_A, symbols=symbols, element=element, drift=against,
             n_frames=n_frames,
         )  # fmt: skip
 
@@ -162,7 +168,7 @@ def measure(run: Run, drift: str = DRIFT) -> Series:
         collective_diffusion(lithium, part_ps=part_ps, n_parts=N_PARTS, skip_ps=0.0, min_net_A2=least)
         for least in (NET_A2, 0.0)
     )
-    mobility = speed_by_coordination(positions(segment), frame_ps, is_si, cell_A, lag_frames=lag)
+    mobility = speed_by_coordination(positions(segment, every), frame_ps, is_si, cell_A, lag_frames=lag)
     deviation = segment.model_deviation()["max_devi_f_eV_A"]
     thermo = segment.thermo()
     quantities = _clusters(segment, is_si, cell_A) | {
@@ -175,17 +181,18 @@ def measure(run: Run, drift: str = DRIFT) -> Series:
             float(deviation.max()) if len(deviation) else float("nan"), float("nan"), "eV/A"
         ),
     }
+    thinned = [f"Of a run this long, a frame every {frame_ps:g} ps was read (1 of {every})."] if every > 1 else []
     return Series(
         li=mean_square_displacement(lithium),
         si=mean_square_displacement(moved("Si", "all")),
         collective=rule,
         collective_all=every_part,
         mobility=mobility,
-        moves=cluster_moves(positions(segment), frame_ps, is_si, cell_A, lag_frames=lag),
+        moves=cluster_moves(positions(segment, every), frame_ps, is_si, cell_A, lag_frames=lag),
         hops=find_hops(lithium),
         quantities=quantities,
         deviation_eV_A=deviation,
-        warnings=(*run.manifest["structure"].get("warnings", []), *_not_molten(run)),
+        warnings=(*run.manifest["structure"].get("warnings", []), *_not_molten(run), *thinned),
     )
 
 
