@@ -37,8 +37,8 @@ check: $(VENV)/.installed-test ## ruff, formatting, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-benchmark: $(VENV)/.installed-test ## speed of MD and analysis beside plain alternatives
-	$(BIN)/pytest tests/benchmarks -o testpaths=tests/benchmarks -s
+benchmark: $(VENV)/.installed-test ## speed of MD and analysis beside plain alternatives, and what a person waits for in JupyterLab
+	$(BIN)/pytest tests/benchmarks tests/browser/speed_lab.py -o testpaths=tests/benchmarks -s
 
 recording: $(VENV)/.installed-test ## docs/recording.png: a run that outlives kernel and browser, by screenshots
 	$(BIN)/pytest tests/browser/test_recording_lab.py
