@@ -285,6 +285,9 @@ def test_a_known_walk_comes_back(tmp_path):
     assert found.statements["lithium"].startswith("diffusive: D = ")
     assert q["li_msd_end"].value == pytest.approx(6 * D_LI * 20, rel=0.2)  # 10 to 50 % of 39.9 ps are fitted
     assert found.tracer.window_ps == pytest.approx((3.99, 19.95))
+    # Atoms that do not see each other part by diffusion alone, about when 6 D t is the square of a contact's 3.5 A.
+    assert q["contact_time"].value == pytest.approx(3.5**2 / (6 * D_LI), rel=0.3)
+    assert found.statements["contacts"].startswith("contacts fall to 1/e in")
 
 
 def test_of_a_run_larger_than_the_memory_some_frames_are_read(tmp_path, monkeypatch):

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from lisi_nb import published
 from lisi_nb.engine.steps import Step, Stop
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.nanoparticles import sphere
 from lisi_nb.studies import nanoparticle
 from lisi_nb.studies.nanoparticle.analyse import Composition, Result, n_alone
-from lisi_nb.studies.nanoparticle.build import composition, n_compositions, n_removed
+from lisi_nb.studies.nanoparticle.build import bulk, composition, cut, n_compositions, n_removed
 from lisi_nb.studies.nanoparticle.charts import composition_chart
 from lisi_nb.studies.nanoparticle.compare import inside_and_outside
 from lisi_nb.units import Measured
@@ -88,8 +89,15 @@ def test_amorphous_particles_are_cut_from_a_bulk_that_was_molten(family):
 
 
 def test_the_paper_scale_has_its_atoms():
+    """Li9429Si2571 from the crystal, Li8310Si3690 from a-Li2.25Si; 12 000 of a-Li3.50Si, too."""
     paper = nanoparticle.scaled("paper")
-    assert nanoparticle.n_atoms(paper) == pytest.approx(12000, rel=0.01)
+    assert nanoparticle.n_atoms(paper) == 12000
+    for which, name in (("c-Li3.75Si_particle", "c-Li3.75Si"), ("Li2.25Si_particle", "a-Li2.25Si")):
+        printed = {n[2:].title(): published.value("nanoparticle", n, which).value for n in ("n_li", "n_si")}
+        params = nanoparticle.scaled("paper", name)
+        assert cut(params, bulk(params)).symbols.formula.count() == printed
+    assert "Li9429Si2571, x = 3.67, 7" in nanoparticle.build(paper).info["report"]
+    assert nanoparticle.n_atoms(nanoparticle.scaled("paper", "a-Li3.50Si")) == 12000
     assert n_removed(paper, crystal("Li15Si4")) == 1000
     assert paper.step_ps == 4000.0
     assert n_compositions(paper) >= 9
@@ -104,6 +112,8 @@ def test_the_paper_scale_has_its_atoms():
         (dict(n_remove=-1), "n_remove=-1"),
         (dict(temperature_K=5000.0), "temperature_K=5000"),
         (dict(timestep_fs=10.0), "timestep_fs=10"),
+        (dict(n_li=100), "n_li=100 and n_si=0: give both"),
+        (dict(n_li=100, n_si=90), "too far from the bulk's x = 3.75"),
     ],
 )
 def test_parameters_out_of_range_are_refused(changes, message):
@@ -146,10 +156,13 @@ def particle(x, formation_eV_si, coordination=(0.0, 0.0, 0.2, 0.6), x_of_r=(3.7,
                        np.zeros((1, 3)), np.zeros(1, bool))  # fmt: skip
 
 
-def family(name, slope, offset, n_runs=3, **looks):
+def family(name, slope, offset, n_runs=3, poor_of_r=(1.9, 1.9, 1.9, 2.0), **looks):
     """Chains of three seeds, each 2 meV apart, on a line of formation energy against x."""
     chains = tuple(
-        tuple(particle(x, offset + slope * x + 0.002 * seed, **looks) for x in (3.6, 3.1, 2.6, 2.3, 1.9, 1.4))
+        tuple(
+            particle(x, offset + slope * x + 0.002 * seed, **looks | ({"x_of_r": poor_of_r} if x < 2.25 else {}))
+            for x in (3.6, 3.1, 2.6, 2.3, 1.9, 1.4)
+        )
         for seed in range(n_runs)
     )
     params = {"temperature_K": 500.0, "step_ps": 8.0, "potential": "lisi"}
@@ -173,7 +186,11 @@ def test_claims_that_hold():
 
 
 def test_claims_that_do_not_hold():
-    found = verdicts(families(0.3, coordination=(0.6, 0.5, 0.1, 0.0), x_of_r=(3.7, 3.5, 3.0, 2.5), surface=0.3))
+    found = verdicts(
+        families(
+            0.3, coordination=(0.6, 0.5, 0.1, 0.0), x_of_r=(3.7, 3.5, 3.0, 2.5), poor_of_r=(2, 1, 2, 3), surface=0.3
+        )
+    )
     assert set(found.values()) == {"false"}
 
 

@@ -147,6 +147,7 @@ def analyse(runs: Sequence[Run], window_ps: tuple[float, float] | None = None, d
             "collective": f"{n_rule} of {len(series)} runs give a number; the first: {series[0].collective.statement}",
             "moves": series[0].moves.statement,
             "hops": series[0].hops.statement,
+            "contacts": series[0].contacts.statement,
             "speed": f"of Li by its Si neighbours: distance moved in {series[0].mobility.lag_ps:g} ps, per ps",
         },
         series=series,

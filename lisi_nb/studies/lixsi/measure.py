@@ -13,7 +13,7 @@ from lisi_nb.analysis import statistics
 from lisi_nb.analysis.clusters import KINDS, silicon_clusters
 from lisi_nb.analysis.diffusion import CollectiveDiffusion, collective_diffusion
 from lisi_nb.analysis.displacements import Displacements, displacements
-from lisi_nb.analysis.hops import ClusterMoves, Hops, cluster_moves, find_hops
+from lisi_nb.analysis.hops import ClusterMoves, Contacts, Hops, cluster_moves, contact_survival, find_hops
 from lisi_nb.analysis.melting import not_molten, silicon_moved_A2
 from lisi_nb.analysis.mobility import CoordinationMobility, speed_by_coordination
 from lisi_nb.analysis.msd import MSD, mean_square_displacement
@@ -29,7 +29,7 @@ DRIFT = "Si"  # Li is followed against the framework, as pymatgen does; Si itsel
 NET_A2, PART_PS, N_PARTS = 10.0, 450.0, 18  # the paper's rule for the collective D
 PART_SHARE = 0.25  # a part is at most this share of the run: shorter than the paper's where the run is
 INTERVAL_PS = 1.0  # over which a move of Li is looked at; the paper does not say
-CLUSTER_FRAMES = 60
+CLUSTER_FRAMES, CONTACT_FRAMES = 60, 300
 KEPT_BYTES = 1e9  # of displacements; of a longer run every second, third ... frame is read
 BYTES = 12  # of the displacement of one atom in one frame
 
@@ -46,8 +46,8 @@ class Series:
         By the paper's rule (parts with more than 10 A^2 net displacement), and from every part.
     mobility : CoordinationMobility
         Speed of Li and how often it has 0, 1, 2 ... Si neighbours within 3.5 A.
-    moves, hops : ClusterMoves, Hops
-        Whether Li moves between clusters; hops from site to site.
+    moves, hops, contacts : ClusterMoves, Hops, Contacts
+        Whether Li moves between clusters; hops from site to site; how long Li stays at the Si it touches.
     quantities : dict of Measured
         Everything else: density, temperature, clusters, neighbours, force deviation.
     deviation_eV_A : (n,) array
@@ -63,6 +63,7 @@ class Series:
     mobility: CoordinationMobility
     moves: ClusterMoves
     hops: Hops
+    contacts: Contacts
     quantities: dict[str, Measured]
     deviation_eV_A: Array
     warnings: tuple[str, ...]
@@ -169,12 +170,17 @@ def measure(run: Run, drift: str = DRIFT) -> Series:
         for least in (NET_A2, 0.0)
     )
     mobility = speed_by_coordination(positions(segment, every), frame_ps, is_si, cell_A, lag_frames=lag)
+    spread = math.ceil(segment.n_frames / CONTACT_FRAMES)
+    contacts = contact_survival(
+        positions(segment, spread), frame_time_ps(run) * spread, is_si, cell_A, max_lag_frames=CONTACT_FRAMES // 4
+    )
     deviation = segment.model_deviation()["max_devi_f_eV_A"]
     thermo = segment.thermo()
     quantities = _clusters(segment, is_si, cell_A) | {
         "density": Measured(segment.decision["numbers"]["density_g_cm3"], float("nan"), "g/cm^3"),
         "temperature": statistics.block_mean(thermo["Temp"], "K"),
         "pressure": statistics.block_mean(thermo["Press"] / 1e4, "GPa"),
+        "contact_time": contacts.time_ps,
         "cn_li_si": Measured(mobility.mean_count, float("nan"), "1"),
         "mean_force_deviation": statistics.block_mean(deviation, "eV/A"),
         "max_force_deviation": Measured(
@@ -190,6 +196,7 @@ def measure(run: Run, drift: str = DRIFT) -> Series:
         mobility=mobility,
         moves=cluster_moves(positions(segment, every), frame_ps, is_si, cell_A, lag_frames=lag),
         hops=find_hops(lithium),
+        contacts=contacts,
         quantities=quantities,
         deviation_eV_A=deviation,
         warnings=(*run.manifest["structure"].get("warnings", []), *_not_molten(run), *thinned),

@@ -30,6 +30,7 @@ MEANING = {
     "moves_to_another_cluster": "share of the moves of Li that end at another Si cluster",
     "hop_rate": "hops of a Li per time",
     "hop_distance": "mean length of a hop",
+    "contact_time": "after which 1/e of the Li-Si contacts still hold",
     "max_force_deviation": "largest disagreement of the potentials",
 }
 

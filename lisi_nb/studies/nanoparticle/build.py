@@ -13,7 +13,7 @@ from lisi_nb.engine.lammps import Segment, Stage
 from lisi_nb.engine.steps import Step, Stop
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.delithiated import delithiated
-from lisi_nb.structures.nanoparticles import boxed, remove_outermost_li, sphere
+from lisi_nb.structures.nanoparticles import boxed, remove_outermost_li, sphere, sphere_of
 from lisi_nb.studies.nanoparticle.params import PAPER_SHARE, X_OF, Params
 
 if TYPE_CHECKING:
@@ -36,6 +36,18 @@ def bulk(params: Params) -> Atoms:
     return delithiated(X_OF[params.family], (params.bulk_repeat,) * 3, params.seed)
 
 
+def cut(params: Params, source: Atoms) -> Atoms:
+    """The particle: exactly `n_li` and `n_si` atoms where they are given, else all atoms within the diameter."""
+    if params.n_li or params.n_si:
+        return sphere_of(source, params.n_li, params.n_si, params.vacuum_A)
+    return sphere(source, params.diameter_A, params.vacuum_A)
+
+
+def _diameter_A(particle: Atoms) -> float:
+    """Twice the distance of the outermost atom from the middle of the box."""
+    return 2 * float(np.linalg.norm(particle.positions - particle.cell.lengths() / 2, axis=1).max())
+
+
 def build(params: Params, progress: Callable[[str, int, int], None] | None = None) -> Atoms:
     """What the chain starts from: the crystalline particle, or the bulk that becomes amorphous first.
 
@@ -47,8 +59,9 @@ def build(params: Params, progress: Callable[[str, int, int], None] | None = Non
     """
     check(params)
     source = bulk(params)
-    particle = sphere(source, params.diameter_A, params.vacuum_A)
-    report = f"particle: {particle.get_chemical_formula()}, x = {composition(particle):.2f}, {params.diameter_A:g} Å"
+    particle = cut(params, source)
+    what = f"{particle.get_chemical_formula()}, x = {composition(particle):.2f}, {_diameter_A(particle):.0f} Å"
+    report = f"particle: {what}"
     start = particle if params.family == "c-Li3.75Si" else source
     if start is source:
         report = f"bulk to be made amorphous: {source.get_chemical_formula()}; then about {report}"
@@ -62,13 +75,18 @@ def check(params: Params) -> None:
     """Raise ``ValueError`` for combinations that no single range catches, before anything is made."""
     hottest = max(params.temperature_K, 0.0 if params.family == "c-Li3.75Si" else MELT_K)
     potentials.get(params.potential).check({"Li", "Si"}, hottest)
+    if bool(params.n_li) != bool(params.n_si):
+        raise ValueError(
+            f"n_li={params.n_li} and n_si={params.n_si}: give both to cut exactly so many atoms, or 0 for both to cut "
+            "a sphere of diameter_A."
+        )
     n_frames = _rest(params) // dump_every(params)
     if n_frames < FEWEST_FRAMES:
         raise ValueError(
             f"step_ps={params.step_ps:g} with frame_ps={params.frame_ps:g} samples {n_frames} frames per composition, "
             f"fewer than {FEWEST_FRAMES}. Sample longer, or save frames more often."
         )
-    particle = sphere(bulk(params), params.diameter_A, params.vacuum_A)
+    particle = cut(params, bulk(params))
     n_li, n_si = (int((particle.numbers == z).sum()) for z in (3, 14))
     first = (n_li - n_removed(params, particle)) / n_si
     if first < params.x_end:
@@ -85,12 +103,12 @@ def n_removed(params: Params, particle: Atoms) -> int:
 
 def n_atoms(params: Params) -> int:
     """Atoms of the particle as it is cut from the unmolten bulk."""
-    return len(sphere(bulk(params), params.diameter_A, params.vacuum_A))
+    return len(cut(params, bulk(params)))
 
 
 def n_compositions(params: Params) -> int:
     """Compositions the chain visits, the first included."""
-    particle = sphere(bulk(params), params.diameter_A, params.vacuum_A)
+    particle = cut(params, bulk(params))
     n_li, n_si = (int((particle.numbers == z).sum()) for z in (3, 14))
     return 1 + int((n_li - params.x_end * n_si) // n_removed(params, particle))
 
@@ -154,7 +172,7 @@ def plan(params: Params, history: tuple[Done, ...]) -> Step | Stop:
         return Step("anneal", _segment(params, stages, number), "melt the bulk and cool it: it becomes amorphous")
     last = history[-1]
     if last.name == "anneal":
-        atoms = sphere(last.atoms, params.diameter_A, params.vacuum_A)
+        atoms = cut(params, last.atoms)
         numbers = {"x": composition(atoms), "n_atoms": len(atoms)}
         return Step("equilibrate", equilibrate, "the particle, cut from the amorphous bulk", numbers, atoms)
     if last.name == "equilibrate":

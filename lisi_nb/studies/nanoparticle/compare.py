@@ -79,7 +79,7 @@ def claims(results: Mapping[str, Result]) -> list[Claim]:
         out.append(_most_stable(results))
     crystal = results.get("c-Li3.75Si")
     if crystal is not None:
-        out += [_from_outside(crystal), _minimum_inside(crystal)]
+        out += [_from_outside(crystal), _minimum_inside(crystal), _falls_outwards(crystal)]
     for result in results.values():
         out.append(_surface(result))
     few = sorted({r.n_runs for r in results.values() if r.n_runs < SEEDS_TO_JUDGE})
@@ -101,19 +101,25 @@ def _formation(result: Result, x: float) -> Measured:
 
 def _most_stable(results: Mapping[str, Result]) -> Claim:
     """Energies per Si hold the surface's, so a particle with more silicon lies lower: the sizes are said."""
-    text = "Q3: above x = 2.25 particles cut from the crystal are lowest in energy, below it those of a-Li2.25Si"
+    text = (
+        "Q3: above x = 2.25 particles cut from the crystal are lowest in energy, below it those of a-Li2.25Si, never "
+        "those of a-Li3.50Si"
+    )
     crystal, amorphous = results["c-Li3.75Si"], results["a-Li2.25Si"]
-    above, below = [], []
+    above, below, never = [], [], []
     for x in (2.5, 2.75, 3.0, 3.25):
         pair = _formation(results["a-Li3.50Si"], x), _formation(crystal, x)
         above.append((x, *pair, greater(*pair)))
     for x in (1.5, 1.75, 2.0):
         pair = _formation(crystal, x), _formation(amorphous, x)
         below.append((x, *pair, greater(*pair)))
-    verdicts = {v for *_, v in (*above, *below)}
+        pair = _formation(results["a-Li3.50Si"], x), _formation(amorphous, x)
+        never.append((x, *pair, greater(*pair)))
+    verdicts = {v for *_, v in (*above, *below, *never)}
     verdict = "false" if "false" in verdicts else "true" if verdicts == {"true"} else "undecided"
     numbers = [f"x = {x:g}: a-Li3.50Si {a}, c-Li3.75Si {c}" for x, a, c, _ in above]
     numbers += [f"x = {x:g}: c-Li3.75Si {c}, a-Li2.25Si {a}" for x, c, a, _ in below]
+    numbers += [f"x = {x:g}: a-Li3.50Si {c}, a-Li2.25Si {a}" for x, c, a, _ in never]
     sizes = ", ".join(f"{name} {result.compositions[0].n_si}" for name, result in results.items())
     return Claim(text, verdict, f"{'; '.join(numbers)}; Si atoms: {sizes}, and more of them have less surface each")
 
@@ -147,6 +153,21 @@ def _minimum_inside(result: Result) -> Claim:
         "undecided" if not verdicts else "true" if all(verdicts) else "false" if not any(verdicts) else "undecided"
     )
     return Claim(text, verdict, "; ".join(numbers))
+
+
+def _falls_outwards(result: Result) -> Claim:
+    """A rise from one shell to the next counts beyond two standard errors; the outermost shells are the surface."""
+    text = "Q5: below x = 2.25 x(r) is homogeneous or goes one way"
+    verdicts, numbers = [], []
+    for c in result.compositions:
+        if c.x >= 2.25:
+            continue
+        x, error = c.profile.x, np.nan_to_num(c.profile.x_error, nan=np.inf)
+        steps, limit = np.diff(x), 2 * np.hypot(error[1:], error[:-1])
+        ups, downs = int((steps > limit).sum()), int((steps < -limit).sum())
+        verdicts.append(not (ups and downs))
+        numbers.append(f"x = {c.x:.2f}: {ups} rises and {downs} falls from shell to shell")
+    return Claim(text, _all_agree(verdicts), "; ".join(numbers) or "no composition below 2.25")
 
 
 def _surface(result: Result) -> Claim:

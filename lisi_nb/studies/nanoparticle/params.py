@@ -12,6 +12,8 @@ from lisi_nb.params import Params as BaseParams
 FAMILIES = ("c-Li3.75Si", "a-Li3.50Si", "a-Li2.25Si")
 X_OF = {"c-Li3.75Si": 3.75, "a-Li3.50Si": 3.50, "a-Li2.25Si": 2.25}
 PAPER_SHARE = 1000 / 9429  # the paper takes about 1000 of the first 9429 Li at each step
+# Li and Si atoms, of two families printed (Fig. 2); the third has as many atoms.
+PAPER_PARTICLES = {"c-Li3.75Si": (9429, 2571), "a-Li3.50Si": (9333, 2667), "a-Li2.25Si": (8310, 3690)}
 SCALES = ("smoke", "lesson", "paper")
 
 
@@ -35,6 +37,22 @@ class Params(BaseParams):
         group="Structure",
         paper=71.0,
         help="Of the sphere that is cut; 12 000 atoms of Li15Si4 are 71 Å.",
+    )
+    n_li: int = parameter(
+        0,
+        label="Li atoms",
+        low=0,
+        high=100000,
+        group="Structure",
+        help="With *Si atoms*: cut exactly so many, nearest to the centre, whatever the diameter; 0 takes the sphere.",
+    )
+    n_si: int = parameter(
+        0,
+        label="Si atoms",
+        low=0,
+        high=100000,
+        group="Structure",
+        help="With *Li atoms*; the paper has Li9429Si2571 from the crystal and Li8310Si3690 from a-Li2.25Si.",
     )
     vacuum_A: float = parameter(
         15.0,
@@ -139,8 +157,8 @@ class Params(BaseParams):
 def scaled(scale: str, family: str = "c-Li3.75Si", **changes: Any) -> Params:
     """Parameters of a scale for one family of particles, with `changes`.
 
-    ``smoke`` takes seconds on two CPU cores, ``lesson`` minutes; ``paper`` has the paper's 12 000 atoms and 4 ns per
-    composition and wants a GPU.
+    ``smoke`` takes seconds on two CPU cores, ``lesson`` minutes; ``paper`` has the paper's 12 000 atoms (Li9429Si2571,
+    Li8310Si3690) and 4 ns per composition and wants a GPU.
     """
     check_choice("family", family, FAMILIES)
     sizes = ByScale[dict[str, Any]](
@@ -159,7 +177,8 @@ def scaled(scale: str, family: str = "c-Li3.75Si", **changes: Any) -> Params:
             diameter_A=71.0, step_ps=4000.0, frame_ps=1.0, x_end=0.2, anneal_ps=1000.0, bulk_repeat=2, n_remove=1000
         ),
     )
-    return Params(**(sizes[scale] | {"family": family} | changes))
+    counts = dict(zip(("n_li", "n_si"), PAPER_PARTICLES[family], strict=True)) if scale == "paper" else {}
+    return Params(**(sizes[scale] | {"family": family} | counts | changes))
 
 
 def quick(scale: str, **changes: Any) -> Params:
