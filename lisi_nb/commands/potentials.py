@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from ase import Atoms
@@ -47,13 +48,13 @@ def _card(name: str) -> Answer:
     return 0, potential.card
 
 
-def _labels(text: str, name: str) -> list[Atoms]:
-    """Labelled frames of ``--labels``; for a potential of ours, those it was not trained on."""
+def _labels(text: str, name: str, elements: Sequence[str]) -> list[Atoms]:
+    """Labelled frames of ``--labels``, which may number `elements`; else those `name` was not trained on, if ours."""
     from lisi_nb.training import intake, recipe
-    from lisi_nb.training.dataset import ELEMENTS, split
+    from lisi_nb.training.dataset import split
 
     if text:
-        found = intake.sort_labels(intake.read_labelled(Path(text)), ELEMENTS)
+        found = intake.sort_labels(intake.read_labelled(Path(text), elements=elements), elements)
         say(str(found))
         return found.good
     return split(recipe.labelled())[1] if name == recipe.NAME else []
@@ -67,7 +68,8 @@ def _validate(options: argparse.Namespace) -> Answer:
     potential.members()
     folder = Path(options.to) if options.to else paths.cache() / "validation" / options.name
     dft = recipe.ab_initio() if options.name == recipe.NAME and not options.labels else None
-    found = validation.validate(potential, _labels(options.labels, options.name), folder, say, dft)
+    labels = _labels(options.labels, options.name, potential.elements)
+    found = validation.validate(potential, labels, folder, say, dft)
     for section, rows in found.items():
         say(f"\n{section}\n{table(rows)}")
     say(f"\nreport: {folder / 'validation.md'}")
@@ -87,12 +89,13 @@ def _train(options: argparse.Namespace) -> Answer:
 
 def _add(options: argparse.Namespace) -> Answer:
     from lisi_nb.training import adopt
+    from lisi_nb.training.dataset import ELEMENTS
 
     if bool(options.url) != bool(options.sha256):
         raise ValueError("--url and --sha256 belong together: a file from elsewhere is only used with its hash.")
     models = [Path(model) for model in options.models]
     models += [adopt.fetch(options.url, options.sha256)] if options.url else []
-    labelled = _labels(options.labels, "") if options.labels else None
+    labelled = _labels(options.labels, "", ELEMENTS) if options.labels else None
     theory, licence = options.theory or "not stated", options.licence or "not stated"
     potential = adopt.adopt(options.name, models, theory, licence, labelled=labelled, source=options.url)
     say(f"{potential.name} lies in {potential.folder}; use it with --set potential={potential.name}")

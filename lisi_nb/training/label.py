@@ -112,7 +112,8 @@ def label(frames: Path, labels: Path, reference: str, shard: int = 0, shards: in
         try:
             result = evaluate(plain, calculator)
         except Exception as error:
-            plain.info["failure"] = f"{type(error).__name__}: {error}".replace("\n", " ")[:300]
+            words = str(error).replace("\n", " ") or "it gave no further words"  # as GPAW of an SCF without end
+            plain.info["failure"] = f"{type(error).__name__}: {words}"[:300]
             write(failed, plain, format="extxyz", append=True)
         else:
             plain.calc = SinglePointCalculator(plain, **result)

@@ -71,7 +71,8 @@ DESCRIPTION = {
     "known_weakness": "forces on Si are fitted less well than on Li (test_errors); what melt and quench makes of "
     "silicon is in properties.amorphous_si; energies between phases follow the teacher where few DFT labels reach",
     "licence": "MIT (this model and its labels); SevenNet is GPL-3.0 software, its predictions are data",
-    "rebuild": "make potential (from the labels in data/training/lisi); make reference to label more",
+    "rebuild": "make potential (from the labels in data/training/lisi); its errors on held-out systems should lie "
+    "within the scatter of these members (validation, ±); make reference to label more",
 }
 
 

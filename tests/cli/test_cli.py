@@ -178,6 +178,21 @@ def test_runs_show_and_card(call, smoke_run):
     assert "trust_eV_A" in err
 
 
+def test_labels_that_number_their_elements_are_read_with_those_of_the_potential(call, tmp_path, monkeypatch):
+    """A DeePMD set without ``type_map.raw``: type 0 is Li, as for the potential that is validated."""
+    from lisi_nb.training import recipe, validation
+    from lisi_nb.training.dataset import write_deepmd
+
+    frames = recipe.labelled()[:40:10]
+    (system, *_) = write_deepmd(frames[:1], tmp_path / "set")
+    (Path(system) / "type_map.raw").unlink()
+    given = []
+    monkeypatch.setattr(validation, "validate", lambda potential, labels, *_: given.extend(labels) or {})
+    code, _, err = call("potentials", "validate", "lisi", "--labels", system, "--to", str(tmp_path / "report"))
+    assert code == 0, err
+    assert [str(a.symbols) for a in given] == [str(frames[0].symbols)]
+
+
 def test_runs_says_where_how_fast_and_with_what(call, smoke_run):
     _, _, err = call("runs")
     head, *lines = err.splitlines()

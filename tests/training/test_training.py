@@ -221,6 +221,20 @@ def test_failed_frames_are_kept_with_their_reason_and_not_tried_again(tmp_path, 
     assert Counting.calls == 0
 
 
+def test_an_engine_without_words_still_leaves_a_reason(tmp_path, cheap, monkeypatch):
+    class NotConverged(RuntimeError):
+        pass
+
+    def gives_up(*_):
+        raise NotConverged
+
+    monkeypatch.setattr(labelling, "evaluate", gives_up)
+    write(tmp_path / "f.extxyz", [frame()], format="extxyz")
+    assert labelling.label(tmp_path / "f.extxyz", tmp_path / "l.extxyz", "cheap") == 0
+    (failed,) = read(tmp_path / "l.failed.extxyz", index=":", format="extxyz")
+    assert failed.info["failure"] == "NotConverged: it gave no further words"
+
+
 def test_a_hash_that_looks_like_a_number_stays_a_name(tmp_path, cheap, monkeypatch):
     monkeypatch.setattr(labelling, "frame_id", lambda atoms: "2e7990435314")
     write(tmp_path / "f.extxyz", [frame()], format="extxyz")
