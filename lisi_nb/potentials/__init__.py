@@ -98,12 +98,24 @@ class Potential:
         return [self._first, *(load(path, self.elements) for path in self.members()[1:])]
 
     def calculator(self) -> Any:
-        """ASE calculator of the first member: energy, forces, stress, per-atom energies (eV, A)."""
+        """ASE calculator of the first member: energy, forces, stress (eV, A)."""
         return self._first
 
     def calculators(self) -> list[Any]:
         """ASE calculators of all members."""
         return list(self._calculators)
+
+    def atomic_energies(self, atoms: Atoms) -> np.ndarray:
+        """Each atom's share of the energy by the first member, eV ``(n_atoms,)``; ``view(run, this)`` colours by it.
+
+        Only the sum is physical (it is the energy); how a model shares it out among unlike atoms is its own choice.
+        """
+        self.check(set(atoms.get_chemical_symbols()), self.card["validity"]["temperature_K"][0])
+        work = atoms.copy()
+        work.center(vacuum=10.0, axis=np.flatnonzero(~atoms.pbc))  # the engine takes every cell as periodic
+        types = [self.elements.index(symbol) for symbol in atoms.symbols]
+        model = self._first.dp
+        return model.eval(work.positions.reshape(1, -1), work.cell.array.reshape(1, 9), types, atomic=True)[3].ravel()
 
     def deviation(self, atoms: Atoms) -> float:
         """Largest force deviation of the ensemble on `atoms`, eV/A.

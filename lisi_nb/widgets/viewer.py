@@ -215,8 +215,9 @@ def view(
     what : ase.Atoms, sequence of ase.Atoms, or Run
         A run is shown with the frames it has written so far; call again for more.
     colour, label, limits
-        Colour atoms by ``"element"``, ``"phase"``, ``"coordination"``, ``"displacement"`` or any numbers, such as
-        atomic energies ``(n_atoms,)``; `label` names them with their unit (see `lisi_nb.widgets.frames.colouring`).
+        Colour atoms by ``"element"``, ``"phase"``, ``"coordination"``, ``"displacement"``, any numbers ``(n_atoms,)``
+        or a function of each frame, as ``view(run, potentials.get("lisi").atomic_energies, "energy (eV)")``;
+        `label` names them with their unit (see `lisi_nb.widgets.frames.colouring`).
     viewer : str
         ``"auto"``, ``"nglview"`` (one fixed cell, the same atoms) or ``"ovito"`` (anything).
     every : int, optional

@@ -172,6 +172,25 @@ def test_deviation_is_what_lammps_writes(potential, alloy, in_lammps, kind):
     assert potential.deviation(alloy) == pytest.approx(found["max_devi_f_eV_A"][0], abs=5e-4)
 
 
+def test_atomic_energies_add_up_and_are_alike_where_atoms_are(potential, alloy):
+    shares = potential.atomic_energies(alloy)
+    work = alloy.copy()
+    work.calc = potential.calculator()
+    assert shares.shape == (len(alloy),)
+    assert shares.sum() == pytest.approx(work.get_potential_energy(), abs=1e-4)
+    lithium, silicon = (potential.atomic_energies(crystal(name)) for name in ("Li", "Si"))
+    assert np.ptp(silicon) < 1e-4
+    assert lithium[0] > silicon[0]  # 1.9 eV are the cohesion of Li, 5.4 that of Si
+    cluster = Atoms("Li2Si", positions=[(0, 0, 0), (2.9, 0, 0), (1.4, 2.1, 0)])
+    work = cluster.copy()
+    work.calc = potential.calculator()
+    assert potential.atomic_energies(cluster).sum() == pytest.approx(work.get_potential_energy(), abs=1e-5)
+    slab = crystal("Li") * (3, 3, 3)  # a cell between walls has no neighbours beyond them
+    slab.pbc = (True, True, False)
+    inside = np.argsort(np.abs(slab.positions[:, 2] - slab.positions[:, 2].mean()))
+    assert potential.atomic_energies(slab)[inside[-1]] > lithium[0] + 0.1
+
+
 def test_deviation_by_hand(potential, alloy):
     """DP-GEN's definition as a plain loop over members and atoms."""
     from deepmd.calculator import DP
