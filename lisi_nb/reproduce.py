@@ -18,7 +18,7 @@ from lisi_nb import paths, plots
 from lisi_nb.engine import afford, cluster, estimate, launch
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.run import Run
-from lisi_nb.units import pretty
+from lisi_nb.verdicts import comparison_table
 
 Say = Callable[[str], None]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -119,7 +119,7 @@ def report(study: ModuleType, scale: str, found: dict[str, list[Run]], say: Say)
     results = {name: study.analyse(each) for name, each in found.items()}
     rows = [row for result in results.values() for row in study.compare(result)]
     lines = ["| quantity | system | ours ± error | paper | agrees? |", "|---|---|---|---|---|"]
-    lines += [f"| {r.quantity} | {r.system} | {r.ours} | {r.paper:g} {pretty(r.unit)} | {r.agrees} |" for r in rows]
+    lines += [f"| {' | '.join(row)} |" for row in comparison_table(rows).rows]
     conditions = sorted({study.at_paper_conditions(r) for r in results.values()} - {""})
     notes = [f"other conditions = {text}: these numbers cannot agree or disagree" for text in conditions]
     notes += [f"WARNING {name}: {w}" for name, result in results.items() for w in result.warnings]
