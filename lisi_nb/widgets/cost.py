@@ -38,7 +38,7 @@ class Cost(w.VBox):
         self.device = w.Dropdown(
             options=[("automatic", "auto")], description="Run on", tooltip="Where LAMMPS computes: cores or a GPU."
         )
-        self.device.layout.width = "420px"
+        self.device.layout.width, self.device.style.description_width = "420px", "initial"
         self.device.observe(lambda _: self._params and self.show(self._params), "value")
         self.looking = in_thread(self._look)
         self.measure = w.Button(
