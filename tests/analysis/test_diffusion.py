@@ -148,7 +148,7 @@ def test_collective_of_independent_walkers():
     """Independent walkers: collective D = tracer D, with error bars that cover (parts side by side)."""
     truth, pulls = 0.05, []
     for seed in range(100):
-        D = collective_diffusion(random_walk(2001, 8, truth, seed), part_ps=100, n_parts=20, skip_ps=0, min_net_A2=0).D
+        D = collective_diffusion(random_walk(2001, 8, truth, seed), part_ps=100, n_parts=20, skip_ps=0, min_msd_A2=0).D
         pulls.append((D.value * 1e4 - truth) / (D.error * 1e4))
     # Squares of a random walk are skewed: 20 parts give 90 to 95 % within 2.09 errors (Student, 19 degrees).
     assert 0.82 < np.mean(np.abs(pulls) < 2.09) < 0.995
@@ -157,7 +157,7 @@ def test_collective_of_independent_walkers():
 def test_collective_by_hand():
     """Two atoms: one part's net displacement |dr1 + dr2|^2 / 2 along it, and the fit is numpy's."""
     moved = random_walk(301, 2, 0.5, 9)
-    found = collective_diffusion(moved, part_ps=100, n_parts=3, skip_ps=0, min_net_A2=0)
+    found = collective_diffusion(moved, part_ps=100, n_parts=3, skip_ps=0, min_msd_A2=0)
     rows = []
     for start in (0, 100, 200):
         dr = moved.values_A[start : start + 101] - moved.values_A[start]
@@ -168,22 +168,29 @@ def test_collective_by_hand():
     assert found.D.error == pytest.approx(np.std(slopes, ddof=1) / 3**0.5)
 
 
-def test_only_parts_that_got_far_count():
-    moved = random_walk(1001, 20, 0.02, 10)
-    everyone = collective_diffusion(moved, part_ps=100, n_parts=10, skip_ps=0, min_net_A2=0)
-    far = collective_diffusion(moved, part_ps=100, n_parts=10, skip_ps=0)
-    assert far.counted.tolist() == (everyone.net_A2[:, -1] > 10).tolist()
-    assert 0 < far.counted.sum() < 10
-    assert f"from {far.counted.sum()} of 10 parts" in far.statement
-    none = collective_diffusion(moved, part_ps=100, n_parts=10, skip_ps=0, min_net_A2=1e4)
+def test_a_trajectory_counts_with_all_its_parts_or_not_at_all():
+    """Near the paper's 10 A^2, and with parts too short to get so far, the truth comes back; below, no number does."""
+    for D_A2_ps in (0.1, 0.3):  # 12 to 36 A^2 in 20 ps, 3 to 9 A^2 in a part
+        trials = [random_walk(201, 80, D_A2_ps, seed, frame_ps=0.1) for seed in range(60)]
+        found = [collective_diffusion(moved, part_ps=5, skip_ps=0) for moved in trials]
+        D = np.array([each.D.value * 1e4 for each in found if each.moved_A2 > 10])
+        assert len(D) > 50
+        assert abs(D.mean() - D_A2_ps) < 4 * D.std(ddof=1) / len(D) ** 0.5
+    slow = random_walk(201, 80, 0.05, 10, frame_ps=0.1)
+    none = collective_diffusion(slow, part_ps=5, skip_ps=0)
     assert math.isnan(none.D.value)
-    assert "none of 10 parts of 100 ps has a final net displacement above 10000 Å²" in none.statement
+    assert none.moved_A2 == pytest.approx((slow.values_A[-1] ** 2).sum(axis=1).mean())
+    assert none.statement == (
+        f"not diffusive: the mean square displacement is {none.moved_A2:.2g} Å² after 20 ps, not above 10 Å²."
+    )
+    later = collective_diffusion(slow, part_ps=5, skip_ps=10)
+    assert later.moved_A2 == pytest.approx(((slow.values_A[-1] - slow.values_A[100]) ** 2).sum(axis=1).mean())
 
 
 def test_overlapping_parts_claim_no_extra_information():
     """18 parts of 450 ps in 4800 ps are 10.7 independent ones: the paper's numbers."""
     moved = random_walk(5001, 10, 0.05, 11)
-    found = collective_diffusion(moved, min_net_A2=0)
+    found = collective_diffusion(moved, min_msd_A2=0)
     slopes = [np.polyfit(found.times_ps, row, 1)[0] / 6e4 for row in found.net_A2]
     assert len(slopes) == 18
     assert found.D.error == pytest.approx(np.std(slopes, ddof=1) / math.sqrt(4800 / 450), rel=1e-6)
@@ -197,7 +204,7 @@ def test_haven_ratio():
     steps = rng.normal(0, 0.3, (40_000, n, 3)) + rng.normal(0, 0.2, (40_000, 1, 3))
     moved = Displacements(np.cumsum(steps, axis=0), 1.0, "none")
     tracer = tracer_diffusion(mean_square_displacement(moved, groups="segments", n_groups=200), (1.0, 20.0)).D
-    collective = collective_diffusion(moved, part_ps=20, n_parts=1999, skip_ps=0, min_net_A2=0).D
+    collective = collective_diffusion(moved, part_ps=20, n_parts=1999, skip_ps=0, min_msd_A2=0).D
     found = haven_ratio(tracer, collective)
     assert abs(found.value - (0.09 + 0.04) / (0.09 + 0.4)) < 4 * found.error
     assert found.error < 0.03

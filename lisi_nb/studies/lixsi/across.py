@@ -18,7 +18,7 @@ from lisi_nb.units import Measured
 
 ROOM_K = 300.0  # the paper's "room temperature" is not printed as a number
 PAPER_SPAN_K = (400.0, 1200.0)
-KINDS_OF_D = ("tracer_D", "collective_D", "collective_D_all_parts")
+KINDS_OF_D = ("tracer_D", "collective_D")
 SAME_X = 0.02
 
 
@@ -48,7 +48,7 @@ def arrhenius_of(results: Iterable[Result], quantity: str = "tracer_D") -> Line:
     results : iterable of Result
         One for each temperature, of one composition, start and cell.
     quantity : str
-        ``"tracer_D"``, ``"collective_D"`` (the paper's, parts above 10 A^2 only) or ``"collective_D_all_parts"``.
+        ``"tracer_D"`` or ``"collective_D"`` (the paper's).
 
     Returns
     -------

@@ -106,16 +106,15 @@ def analyse(runs: Sequence[Run], window_ps: tuple[float, float] | None = None, d
     series = tuple(measure(run, drift) for run in runs)
     li, si = pooled([s.li for s in series]), pooled([s.si for s in series])
     tracer, silicon = tracer_diffusion(li, window_ps), framework(si, window_ps)
-    rule, every = ([getattr(s, name).D for s in series] for name in ("collective", "collective_all"))
+    net = [s.collective.D for s in series]
     shares, speeds = by_neighbours(series)
     low = [float(s.mobility.share[s.mobility.counts <= LOW_CN].sum()) for s in series]
     each = [s.quantities for s in series]
-    collective_all = statistics.over_seeds(every)
+    collective = statistics.over_seeds(net)
     quantities = {
         "tracer_D": tracer.D,
-        "collective_D": statistics.over_seeds(rule),
-        "collective_D_all_parts": collective_all,
-        "haven_ratio": haven_ratio(tracer.D, collective_all),
+        "collective_D": collective,
+        "haven_ratio": haven_ratio(tracer.D, collective),
         "li_msd_end": _at(li, tracer.window_ps[1]),
         "si_msd_end": _at(si, tracer.window_ps[1]),
         **{key: statistics.over_seeds([q[key] for q in each]) for key in each[0]},
@@ -127,7 +126,7 @@ def analyse(runs: Sequence[Run], window_ps: tuple[float, float] | None = None, d
     limits = runs[0].trust_eV_A
     lights = [trust.trust(s.deviation_eV_A, *limits).light for s in series]
     warnings = {w for s in series for w in s.warnings} | ({silicon.statement} if silicon.state != "solid" else set())
-    n_rule = sum(math.isfinite(d.value) for d in rule)
+    n_net = sum(math.isfinite(d.value) for d in net)
     return Result(
         x=_composition(runs[0]),
         temperature_K=float(keys[0]["temperature_K"]),
@@ -144,7 +143,7 @@ def analyse(runs: Sequence[Run], window_ps: tuple[float, float] | None = None, d
         statements={
             "lithium": tracer.statement,
             "silicon": silicon.statement,
-            "collective": f"{n_rule} of {len(series)} runs give a number; the first: {series[0].collective.statement}",
+            "collective": f"{n_net} of {len(series)} runs give a number; the first: {series[0].collective.statement}",
             "moves": series[0].moves.statement,
             "hops": series[0].hops.statement,
             "contacts": series[0].contacts.statement,

@@ -26,7 +26,7 @@ from lisi_nb.units import Measured
 Array = np.ndarray
 SYMBOLS = np.array(["Si", "Li"])
 DRIFT = "Si"  # Li is followed against the framework, as pymatgen does; Si itself against the centre of mass
-NET_A2, PART_PS, N_PARTS = 10.0, 450.0, 18  # the paper's rule for the collective D
+PART_PS, N_PARTS = 450.0, 18  # the paper's, for the collective D
 PART_SHARE = 0.25  # a part is at most this share of the run: shorter than the paper's where the run is
 INTERVAL_PS = 1.0  # over which a move of Li is looked at; the paper does not say
 CLUSTER_FRAMES, CONTACT_FRAMES = 60, 300
@@ -42,8 +42,8 @@ class Series:
     ----------
     li, si : MSD
         Of Li against the drift chosen, of Si against the centre of mass of all atoms.
-    collective, collective_all : CollectiveDiffusion
-        By the paper's rule (parts with more than 10 A^2 net displacement), and from every part.
+    collective : CollectiveDiffusion
+        From the net motion of all Li.
     mobility : CoordinationMobility
         Speed of Li and how often it has 0, 1, 2 ... Si neighbours within 3.5 A.
     moves, hops, contacts : ClusterMoves, Hops, Contacts
@@ -59,7 +59,6 @@ class Series:
     li: MSD
     si: MSD
     collective: CollectiveDiffusion
-    collective_all: CollectiveDiffusion
     mobility: CoordinationMobility
     moves: ClusterMoves
     hops: Hops
@@ -165,10 +164,6 @@ def measure(run: Run, drift: str = DRIFT) -> Series:
     lithium = moved("Li", drift)
     part_ps = min(PART_PS, PART_SHARE * lithium.duration_ps)
     lag = min(max(1, round(INTERVAL_PS / frame_ps)), n_frames // 10)
-    rule, every_part = (
-        collective_diffusion(lithium, part_ps=part_ps, n_parts=N_PARTS, skip_ps=0.0, min_net_A2=least)
-        for least in (NET_A2, 0.0)
-    )
     mobility = speed_by_coordination(positions(segment, every), frame_ps, is_si, cell_A, lag_frames=lag)
     spread = math.ceil(segment.n_frames / CONTACT_FRAMES)
     contacts = contact_survival(
@@ -191,8 +186,7 @@ def measure(run: Run, drift: str = DRIFT) -> Series:
     return Series(
         li=mean_square_displacement(lithium),
         si=mean_square_displacement(moved("Si", "all")),
-        collective=rule,
-        collective_all=every_part,
+        collective=collective_diffusion(lithium, part_ps=part_ps, n_parts=N_PARTS, skip_ps=0.0),
         mobility=mobility,
         moves=cluster_moves(positions(segment, every), frame_ps, is_si, cell_A, lag_frames=lag),
         hops=find_hops(lithium),

@@ -15,9 +15,8 @@ from lisi_nb.tables import Table
 
 MEANING = {
     "tracer_D": "D of Li from its mean square displacement",
-    "collective_D": "net motion of all Li, parts above 10 Å² only (the paper's)",
-    "collective_D_all_parts": "the same from every part of the run",
-    "haven_ratio": "tracer D / collective D of every part",
+    "collective_D": "from the net motion of all Li (the paper's)",
+    "haven_ratio": "tracer D / collective D",
     "li_msd_end": "mean square displacement of Li at the longest lag fitted",
     "si_msd_end": "the same of Si",
     "density": "of the sampled cell",
