@@ -109,14 +109,14 @@ def colouring(
         each frame and atom ``(n_frames, n_atoms)``, or a function of a frame's ``ase.Atoms`` that returns
         ``(n_atoms,)``.
     label : str
-        Name and unit of the numbers.
+        Name and unit of the numbers; an array and a function need one.
     limits : tuple of float, optional
         Numbers at the ends of the colour scale; else the smallest and largest of some frames.
 
     Raises
     ------
     ValueError
-        An unknown word, or numbers that do not fit the atoms.
+        An unknown word, or numbers that have no label or do not fit the atoms.
     """
     if isinstance(colour, str):
         check_choice("colour", colour, ("element", "phase", "coordination", "displacement"))
@@ -125,21 +125,25 @@ def colouring(
         if colour == "phase":  # kept, because widget messages arrive in a thread where phases cannot be found
             of_frame = cache(lambda k: phases.phases(frames.atoms(k)))
             return Colouring(label or "phase", of_frame, kinds=palette.PHASES)
+    elif not label:
+        raise ValueError('label="" is not allowed for numbers of your own. Name them with their unit: "energy (eV)".')
     if isinstance(colour, str) and colour == "displacement":
         label, of = label or "displacement (Å)", lambda k: displacement(frames, k)
     elif isinstance(colour, str):
         label, of = label or f"neighbours within {NEIGHBOUR_A} Å", lambda k: coordination(frames.atoms(k))
-    elif callable(colour):
-        label, of = label or "value", lambda k: fitting(colour(frames.atoms(k)), len(frames.atoms(k)))
     else:
-        numbers = np.asarray(colour, dtype=float)
-        label, of = (
-            label or "value",
-            lambda k: fitting(numbers[k] if numbers.ndim == 2 else numbers, len(frames.atoms(k))),
-        )
-        if numbers.ndim == 2 and len(numbers) != len(frames):
-            raise ValueError(f"colour holds numbers for {len(numbers)} frames, but {len(frames)} are shown.")
+        of = _given(frames, colour)
     return Colouring(label, of, limits or _limits(of, len(frames)))
+
+
+def _given(frames: Series | Trajectory, colour: Any) -> Callable[[int], np.ndarray]:
+    """The numbers of each frame, of an array or of a function of a frame's atoms."""
+    if callable(colour):
+        return lambda k: fitting(colour(frames.atoms(k)), len(frames.atoms(k)))
+    numbers = np.asarray(colour, dtype=float)
+    if numbers.ndim == 2 and len(numbers) != len(frames):
+        raise ValueError(f"colour holds numbers for {len(numbers)} frames, but {len(frames)} are shown.")
+    return lambda k: fitting(numbers[k] if numbers.ndim == 2 else numbers, len(frames.atoms(k)))
 
 
 def fitting(numbers: Any, n_atoms: int) -> np.ndarray:
@@ -175,13 +179,18 @@ class Look:
         self.frames, self.colours, self.slab = frames, colours, slab
 
     def frame(self, index: int) -> tuple[Atoms, np.ndarray | None]:
-        """The atoms to be drawn, wrapped into their cell, and their numbers (``None`` by element)."""
-        atoms = self.frames.atoms(index).copy()
+        """The atoms to be drawn, and their numbers (``None`` by element)."""
+        atoms = self.atoms(index)
         values = self.colours.of(index) if self.colours.of else None
-        if atoms.cell.rank == 3:
-            atoms.wrap()
         kept = self.kept(atoms)
         return atoms[kept], None if values is None else values[kept]
+
+    def atoms(self, index: int) -> Atoms:
+        """All atoms of a frame, wrapped into their cell."""
+        atoms = self.frames.atoms(index).copy()
+        if atoms.cell.rank == 3:
+            atoms.wrap()
+        return atoms
 
     def kept(self, atoms: Atoms) -> np.ndarray:
         """Mask ``(n,)`` of the (wrapped) atoms inside the slab."""

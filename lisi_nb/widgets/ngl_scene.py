@@ -1,4 +1,4 @@
-"""A structure, or a short series of one system, drawn by nglview: all frames go to the browser at once."""
+"""A structure, or a short series of one system, drawn by nglview: the first frame describes all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from lisi_nb.palette import COLOURS, RADII_A
 from lisi_nb.plots import shades
 from lisi_nb.widgets.frames import Look
 
-SHORT = 50  # frames that are still sent to the browser all at once
+SHORT = 50  # frames that are still looked through, and kept turned for NGL
+MOST_ATOMS = 50_000  # that are sent as text, 90 bytes each, before anything is seen; OVITO sends 28
 SHADES = 16  # colours of a scale; nglview takes one selection of atoms for each
 HEIGHT = "300px"
 # Rotations (quaternions) from NGL's first camera to those of `lisi_nb.plots.CAMERAS`.
@@ -26,8 +27,10 @@ def why_not(look: Look) -> str:
     """Why nglview would draw these frames wrongly, or empty when it would not."""
     frames = look.frames
     if len(frames) > SHORT:
-        return f"there are {len(frames)} frames, and nglview sends at most {SHORT} at once"
+        return f"there are {len(frames)} frames, and nglview takes at most {SHORT}"
     first = frames.atoms(0)
+    if len(first) > MOST_ATOMS:
+        return f"there are {len(first)} atoms, and nglview takes at most {MOST_ATOMS}"
     if not first.cell.orthorhombic:
         return "the cell is not rectangular"
     for k in range(1, len(frames)):
@@ -52,11 +55,15 @@ class NglScene:
             import nglview
 
         self.look = look
-        frames = [look.frames.atoms(k) for k in range(len(look.frames))]
+        frames = [look.atoms(k) for k in range(len(look.frames))]
+        self._groups = groups(look, frames[0])
         trajectory = nglview.ASETrajectory([turned(atoms) for atoms in frames])
         self.widget: Any = nglview.NGLWidget(trajectory, default_representation=False)
         self.widget.layout = w.Layout(width="100%", height=HEIGHT)
-        self.paint()
+        for where, radius_A, colour in self._groups:
+            look_alike = dict(color=colour, radius_type="size", radius_size=radius_A)
+            self.widget.add_spacefill(selection=selection(where), **look_alike)
+        self.widget.observe(lambda _: self.look.slab and self.paint(), "frame")
         self.widget._add_shape(edges(turned(frames[0]).cell.lengths()), name="cell")  # NGL's own cell is always orange
         self.widget.camera = "orthographic"
         self._fill()
@@ -79,15 +86,19 @@ class NglScene:
         self.widget.control.zoom(0.4)
 
     def paint(self) -> None:
-        """Draw the atoms of the slab in their colours."""
-        self.widget.clear_representations()
-        atoms = self.look.frames.atoms(0)
-        kept = self.look.kept(atoms)
-        for where, radius_A, colour in groups(self.look, atoms):
-            chosen = np.flatnonzero(where & kept)
-            if len(chosen):
-                selection = "@" + ",".join(map(str, chosen))
-                self.widget.add_spacefill(selection=selection, color=colour, radius_type="size", radius_size=radius_A)
+        """Draw the atoms of the slab at the present frame."""
+        kept = self.look.kept(self.look.atoms(self.widget.frame))
+        # nglview keeps all that it was told, for views shown later, and sends it with every word.
+        with self.widget.hold_sync():
+            told = self.widget._ngl_msg_archive
+            self.widget._ngl_msg_archive = [words for words in told if words["methodName"] != "setSelection"]
+            for number, (where, *_) in enumerate(self._groups):
+                self.widget._set_selection(selection(where & kept), repr_index=number)
+
+
+def selection(where: np.ndarray) -> str:
+    """NGL's words for the atoms of a mask ``(n,)``."""
+    return "@" + ",".join(map(str, np.flatnonzero(where))) if where.any() else "none"
 
 
 def edges(lengths: np.ndarray) -> list[tuple[str, list[float], list[float], list[float], float]]:

@@ -41,13 +41,21 @@ WAITING = (
 
 
 class View(w.VBox):
-    """A viewer with its legend, camera buttons, slice and player; `said` is which viewer it is and why."""
+    """A viewer with its legend, camera buttons, slice and player.
+
+    Attributes
+    ----------
+    said : str
+        Which viewer it is, and why.
+    camera : str
+        The button pressed last, of `lisi_nb.plots.CAMERAS`; pictures and movies are taken from there.
+    """
 
     def __init__(self, look: Look, viewer: str, why: str) -> None:
-        self.look = look
+        self.look, self.camera = look, "side"
         self.answer = w.HTML()
         self.scene = NglScene(look) if viewer == "nglview" else OvitoScene(look, self._failed)
-        first = look.frames.atoms(0)
+        first = look.atoms(0)
         what = look.frames.name or f"{len(first)} atoms"
         self.said = f"{self.scene.name}, because {why}: {what}"
         legend = w.HTML(f"{_legend(look)} &nbsp; {html.escape(self.said)}; drag to turn, wheel to zoom")
@@ -73,7 +81,7 @@ class View(w.VBox):
         play = w.Play(max=n - 1, interval=200)
         self.slider = w.IntSlider(max=n - 1, description="frame", tooltip="frame", layout=w.Layout(width="420px"))
         w.jslink((play, "value"), (self.slider, "value"))
-        if isinstance(self.scene, NglScene):  # the frames are in the browser: no need to ask the kernel
+        if isinstance(self.scene, NglScene):
             w.jslink((self.slider, "value"), (self.scene.widget, "frame"))
         else:
             self.slider.observe(lambda change: self.scene.show(change["new"]), "value")
@@ -87,7 +95,7 @@ class View(w.VBox):
         for camera in plots.CAMERAS:
             tip = f"Look from the {camera}."
             button = named(w.Button(description=camera, tooltip=tip, layout=w.Layout(width="60px")))
-            button.on_click(lambda clicked: self.scene.turn(clicked.description))
+            button.on_click(lambda clicked: self._turn(clicked.description))
             buttons.append(button)
         self.axis = w.Dropdown(options=[(f"slice {a}", k) for k, a in enumerate(AXES)], value=1)
         self.axis.layout.width, self.axis.tooltip = "85px", "Axis of the slice"
@@ -122,6 +130,10 @@ class View(w.VBox):
             self.look.slab = slab
             self.scene.paint()
 
+    def _turn(self, camera: str) -> None:
+        self.camera = camera
+        self.scene.turn(camera)
+
     def _failed(self, error: Exception) -> None:
         self.answer.value = html.escape(str(error))
 
@@ -145,12 +157,12 @@ class View(w.VBox):
         except Exception as error:  # in a callback it would vanish
             self._failed(error)
 
-    def picture(self, frame: int | None = None, camera: str = "side") -> plots.Picture:
-        """A still picture of the shown (or given) frame; it stays in a saved notebook and needs no WebGL."""
-        return self.look.picture(self._frame() if frame is None else frame, camera)
+    def picture(self, frame: int | None = None, camera: str | None = None) -> plots.Picture:
+        """A still picture of the shown (or given) frame and camera; it stays in a saved notebook and needs no WebGL."""
+        return self.look.picture(self._frame() if frame is None else frame, camera or self.camera)
 
-    def save_picture(self, path: Path | str, frame: int | None = None, camera: str = "side") -> Path:
-        """Write a still picture (PNG) of the shown, or given, frame.
+    def save_picture(self, path: Path | str, frame: int | None = None, camera: str | None = None) -> Path:
+        """Write a still picture (PNG) of the shown, or given, frame and camera.
 
         Raises
         ------
@@ -161,7 +173,7 @@ class View(w.VBox):
         path.write_bytes(plots.png(self.picture(frame, camera), dpi=150))
         return path
 
-    def save_movie(self, path: Path | str, camera: str = "side", frames_per_s: float = 8.0) -> Path:
+    def save_movie(self, path: Path | str, camera: str | None = None, frames_per_s: float = 8.0) -> Path:
         """Write an animated GIF or an MP4, by the ending of `path`, over all frames, or over every n-th of many.
 
         Raises
@@ -173,7 +185,7 @@ class View(w.VBox):
         if n < 2:
             raise ValueError("A movie needs at least 2 frames; this view has 1. Use save_picture.")
         chosen = range(0, n, -(-n // MOVIE_FRAMES))
-        extent_A = self.look.extent_A(chosen)
+        extent_A, camera = self.look.extent_A(chosen), camera or self.camera
         return plots.write_movie((self.look.picture(k, camera, extent_A) for k in chosen), path, frames_per_s)
 
 
@@ -217,7 +229,7 @@ def view(
     colour, label, limits
         Colour atoms by ``"element"``, ``"phase"``, ``"coordination"``, ``"displacement"``, any numbers ``(n_atoms,)``
         or a function of each frame, as ``view(run, potentials.get("lisi").atomic_energies, "energy (eV)")``;
-        `label` names them with their unit (see `lisi_nb.widgets.frames.colouring`).
+        `label` names them with their unit, and numbers need it (see `lisi_nb.widgets.frames.colouring`).
     viewer : str
         ``"auto"``, ``"nglview"`` (one fixed cell, the same atoms) or ``"ovito"`` (anything).
     every : int, optional
@@ -228,8 +240,8 @@ def view(
     TypeError
         Something else was given.
     ValueError
-        No atoms or frames, elements without a colour, numbers that do not fit, or frames that the chosen viewer
-        would draw wrongly.
+        No atoms or frames, elements without a colour, numbers without a label or that do not fit, or frames that the
+        chosen viewer would draw wrongly.
     """
     check_choice("viewer", viewer, VIEWERS)
     if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from unittest.mock import Mock
 
 import imageio_ffmpeg
@@ -95,6 +96,23 @@ def test_what_changes_uses_ovito_and_nglview_refuses_it(silicon, moved):
             view(what, colour, viewer="nglview")
 
 
+def test_more_atoms_than_nglview_takes_use_ovito_and_it_says_why(silicon, monkeypatch):
+    monkeypatch.setattr(ngl_scene, "MOST_ATOMS", 24)
+    assert view(silicon).scene.name == "nglview"
+    words = "there are 48 atoms, and nglview takes at most 24"
+    assert words in view(silicon.repeat((2, 1, 1))).said
+    with pytest.raises(ValueError, match=words):
+        view(silicon.repeat((2, 1, 1)), viewer="nglview")
+
+
+def test_as_many_atoms_as_nglview_takes_are_few_megabytes():
+    atoms = bulk("Li", cubic=True).repeat((29, 29, 29))
+    shown = view(atoms)
+    assert len(atoms) > 0.9 * ngl_scene.MOST_ATOMS
+    assert shown.scene.name == "nglview"
+    assert 2e6 < len(str(shown.scene.widget.get_state())) < 5e6
+
+
 def test_a_run_uses_ovito_and_its_slider_changes_the_frame(smoke_run):
     shown = view(smoke_run)
     assert shown.said.startswith("OVITO")
@@ -148,9 +166,11 @@ def test_what_cannot_be_drawn_is_refused(silicon, tmp_path):
         (silicon, {"viewer": "vmd"}, "viewer='vmd' is not known"),
         (silicon, {"every": 0}, "every=0 is not allowed"),
         (silicon, {"colour": "charge"}, "colour='charge' is not known"),
-        (silicon, {"colour": [1.0, 2.0]}, r"shape \(2,\) for a frame of 24 atoms"),
-        (silicon, {"colour": np.full(24, np.nan)}, "no finite number"),
-        ([silicon, silicon], {"colour": np.ones((3, 24))}, "numbers for 3 frames, but 2"),
+        (silicon, {"colour": [1.0, 2.0], "label": "z (Å)"}, r"shape \(2,\) for a frame of 24 atoms"),
+        (silicon, {"colour": np.full(24, np.nan), "label": "z (Å)"}, "no finite number"),
+        ([silicon, silicon], {"colour": np.ones((3, 24)), "label": "z (Å)"}, "numbers for 3 frames, but 2"),
+        (silicon, {"colour": np.arange(24.0)}, r'label="" is not allowed for numbers of your own.*"energy \(eV\)"'),
+        (silicon, {"colour": lambda atoms: atoms.positions[:, 2]}, 'label="" is not allowed'),
         ([silicon, silicon[:-1]], {"colour": "displacement"}, "no displacement is defined"),
     ):
         with pytest.raises(ValueError, match=words):
@@ -279,8 +299,8 @@ def test_a_function_of_the_frame_gives_the_numbers_of_each_frame(silicon, moved)
 
 def test_every_atom_belongs_to_exactly_one_group_of_nglview(silicon):
     silicon.numbers[:5] = 3
-    for colour in ("element", "phase", np.arange(24.0)):
-        look = Look(Series([silicon]), colouring(Series([silicon]), colour))
+    for colour, label in (("element", ""), ("phase", ""), (np.arange(24.0), "energy (eV)")):
+        look = Look(Series([silicon]), colouring(Series([silicon]), colour, label))
         assert sum(where.astype(int) for where, *_ in ngl_scene.groups(look, silicon)).tolist() == [1] * 24
 
 
@@ -295,6 +315,36 @@ def test_a_slice_shows_the_atoms_between_its_faces(silicon):
         assert len(kept) == np.count_nonzero((z >= 4.0) & (z <= 9.0)) > 0
         shown.slice.value = (shown.slice.min, shown.slice.max)
         assert len(shown.look.frame(0)[0]) == 24
+
+
+def drawn_by_ngl(scene):
+    """Indices of the atoms that nglview was last told to show."""
+    told = [words for words in scene.widget._ngl_msg_archive if words["methodName"] == "setSelection"]
+    assert len(told) == len(scene._groups), "what was told before is kept, and sent again with every frame"
+    chosen = [words["args"][0].removeprefix("@") for words in told]
+    return sorted(int(k) for atoms in chosen if atoms != "none" for k in atoms.split(","))
+
+
+def test_the_slice_of_a_series_is_that_of_the_frame_shown(silicon):
+    """Li moves through the slab from frame to frame, out of the cell and in again."""
+    silicon.numbers[:8] = 3
+    series = [silicon.copy() for _ in range(4)]
+    for k, atoms in enumerate(series):
+        atoms.positions[:8, 2] += 5.0 * k
+    shown = view(series)
+    assert shown.scene.name == "nglview"
+    shown.axis.value = 2
+    shown.slice.value = (4.0, 9.0)
+    seen = []
+    for k in (0, 1, 2, 3, 0):
+        shown.scene.widget.frame = k  # as the browser does, to which the player is linked
+        z = shown.look.atoms(k).positions[:, 2]
+        seen.append(drawn_by_ngl(shown.scene))
+        assert seen[-1] == np.flatnonzero((z >= 4.0) & (z <= 9.0)).tolist()
+        assert len(shown.look.frame(k)[0]) == len(seen[-1])
+    assert seen[1] != seen[0] == seen[4]
+    shown.slice.value = (shown.slice.min, shown.slice.max)
+    assert drawn_by_ngl(shown.scene) == list(range(24))
 
 
 def test_the_cameras_look_where_they_say():
@@ -318,6 +368,23 @@ def test_pictures_and_movies_are_written(smoke_run, tmp_path):
     first = np.asarray(movie.convert("RGB"))
     movie.seek(movie.n_frames - 1)
     assert np.abs(np.asarray(movie.convert("RGB")).astype(int) - first).max() > 50
+
+
+def test_pictures_and_movies_are_taken_from_where_the_last_button_looks(silicon, moved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = view([silicon, moved])
+    side, top = (shown.save_picture(f"{camera}.png", camera=camera).read_bytes() for camera in ("side", "top"))
+    assert shown.save_picture("a.png").read_bytes() == side != top
+    moving = {camera: shown.save_movie(f"{camera}.gif", camera).read_bytes() for camera in ("side", "top")}
+    button(shown, "top").click()
+    for words in ("Save picture", "Save movie"):
+        button(shown, words).click()
+    assert Path("view-1.png").read_bytes() == top
+    assert shown.save_movie("a.gif").read_bytes() == moving["top"] != moving["side"]
+    button(shown, "Still picture").value = True
+    assert bytes(shown.still.value) == plots.png(shown.picture(camera="top"))
+    button(shown, "side").click()
+    assert shown.save_picture("a.png").read_bytes() == side
 
 
 def test_a_movie_as_mp4_shows_the_frames_of_the_pictures(silicon, moved, tmp_path):
