@@ -15,6 +15,7 @@ from lisi_nb.studies.nanoparticle.analyse import Composition, Result, n_alone
 from lisi_nb.studies.nanoparticle.build import bulk, composition, cut, n_compositions, n_removed
 from lisi_nb.studies.nanoparticle.charts import composition_chart
 from lisi_nb.studies.nanoparticle.compare import inside_and_outside
+from lisi_nb.studies.nanoparticle.tables import lowest_table
 from lisi_nb.units import Measured
 
 SMOKE = nanoparticle.scaled("smoke")
@@ -156,7 +157,7 @@ def particle(x, formation_eV_si, coordination=(0.0, 0.0, 0.2, 0.6), x_of_r=(3.7,
                        np.zeros((1, 3)), np.zeros(1, bool))  # fmt: skip
 
 
-def family(name, slope, offset, n_runs=3, poor_of_r=(1.9, 1.9, 1.9, 2.0), **looks):
+def family(name, slope, offset, n_runs=3, poor_of_r=(2.0, 1.9, 1.9, 1.8), **looks):
     """Chains of three seeds, each 2 meV apart, on a line of formation energy against x."""
     chains = tuple(
         tuple(
@@ -192,6 +193,62 @@ def test_claims_that_do_not_hold():
         )
     )
     assert set(found.values()) == {"false"}
+
+
+def second_seed(result, k, **looks):
+    """The result with what the second seed's particle looks like at step `k` changed."""
+    one = result.particles[1]
+    changed = replace(one[k], **{key: value for key, value in looks.items() if key != "profile"})
+    changed = replace(changed, profile=replace(changed.profile, **looks.get("profile", {})))
+    return replace(result, particles=(result.particles[0], (*one[:k], changed, *one[k + 1 :]), result.particles[2]))
+
+
+@pytest.mark.parametrize(
+    ("claim", "step", "looks"),
+    [
+        ("Q4", 1, {"profile": {"coordination": np.array([0.6, 0.5, 0.1, 0.0])}}),
+        ("Q5: at first", 1, {"profile": {"x": np.array([3.7, 3.5, 3.2, 1.0])}}),
+        ("Q5: below", 5, {"profile": {"x": np.array([1.0, 1.9, 1.9, 1.8])}}),
+        ("Q6", 2, {"surface_li": Measured(0.1, 0.01, "1")}),
+    ],
+)
+def test_a_seed_that_says_otherwise_is_heard(claim, step, looks):
+    """What the first and third seed have is not enough where the second has the contrary."""
+    holds = family("c-Li3.75Si", -0.3, 0.0)
+    for result, verdict in ((holds, "true"), (second_seed(holds, step, **looks), "undecided")):
+        found = {text: v for text, v in verdicts({"c-Li3.75Si": result}).items() if text.startswith(claim)}
+        assert set(found.values()) == {verdict}, found
+
+
+def test_a_core_that_bonds_is_not_isolated():
+    """Outer shells have more, but the core has bonds, too, while it is still as rich as the crystal."""
+    found = verdicts({"c-Li3.75Si": family("c-Li3.75Si", -0.3, 0.0, coordination=(0.9, 0.9, 1.5, 1.5))})
+    assert [v for text, v in found.items() if text.startswith("Q4")] == ["false"]
+
+
+def test_a_minimum_elsewhere_is_not_at_three_quarters():
+    found = verdicts({"c-Li3.75Si": family("c-Li3.75Si", -0.3, 0.0, x_of_r=(3.7, 2.0, 3.4, 3.5))})
+    assert [v for text, v in found.items() if text.startswith("Q5: at first")] == ["false"]
+
+
+def test_as_much_lithium_as_anywhere_is_no_surface_of_lithium():
+    poor = family("c-Li3.75Si", -0.3, 0.0, surface=0.7)  # of all atoms, 0.78 at x = 3.6
+    found = verdicts({"c-Li3.75Si": poor})
+    assert [v for text, v in found.items() if text.startswith("Q6")] == ["false"]
+
+
+def test_results_are_averaged_over_the_seeds():
+    result = second_seed(family("c-Li3.75Si", -0.3, 0.0), 0, si_si=Measured(1.5, 0.05, "1"))
+    row = result.to_dict()["compositions"][0]
+    assert row["si_si_coordination"]["value"] == pytest.approx(1.3)
+    assert row["si_si_coordination"]["error"] == pytest.approx(0.1)
+    assert row["x"] == pytest.approx(3.6)
+
+
+def test_the_lowest_family_at_each_composition():
+    table = lowest_table(families(-0.1), (3.25, 1.5, 9.0))
+    assert [row[-1] for row in table.rows] == ["c-Li3.75Si", "a-Li2.25Si", "none is there"]
+    assert table.rows[0][1].startswith("-1.073")
 
 
 def test_one_seed_judges_nothing():

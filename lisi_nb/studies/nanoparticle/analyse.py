@@ -117,26 +117,30 @@ class Result:
         return [statistics.over_seeds([getattr(p[k], quantity) for p in self.particles]) for k in range(n)]
 
     def to_dict(self) -> dict[str, Any]:
-        """For ``results.json``: every number with error and unit."""
+        """For ``results.json``: every number with error and unit, averaged over the seeds."""
+        measured = ("si_si", "largest", "surface_li")
+        si_si, largest, surface_li = (self.over_seeds(quantity) for quantity in measured)
+        each = list(zip(*self.particles, strict=False))
+        xs = [float(np.mean([c.x for c in seeds])) for seeds in each]
+        energies = [[Measured(c.formation_eV_atom, float("nan"), "eV/atom") for c in seeds] for seeds in each]
         rows = [
             {
-                "x": c.x,
-                "n_li": c.n_li,
-                "n_si": c.n_si,
-                "formation_energy": Measured(c.formation_eV_atom, float("nan"), "eV/atom").to_dict(),
-                "si_si_coordination": c.si_si.to_dict(),
-                "largest_cluster": c.largest.to_dict(),
-                "surface_li": c.surface_li.to_dict(),
-                "clusters": c.clusters,
+                "x": xs[k],
+                "n_li": [c.n_li for c in seeds],
+                "n_si": [c.n_si for c in seeds],
+                "formation_energy": statistics.over_seeds(energies[k]).to_dict(),
+                "si_si_coordination": si_si[k].to_dict(),
+                "largest_cluster": largest[k].to_dict(),
+                "surface_li": surface_li[k].to_dict(),
+                "clusters": {kind: float(np.mean([c.clusters[kind] for c in seeds])) for kind in seeds[0].clusters},
             }
-            for c in self.compositions
+            for k, seeds in enumerate(each)
         ]
-        first, last = self.compositions[0], self.compositions[-1]
         quantities = {
-            "x_first": Measured(first.x, 0.0, "1"),
-            "x_last": Measured(last.x, 0.0, "1"),
-            "si_si_first": first.si_si,
-            "si_si_last": last.si_si,
+            "x_first": Measured(xs[0], 0.0, "1"),
+            "x_last": Measured(xs[-1], 0.0, "1"),
+            "si_si_first": si_si[0],
+            "si_si_last": si_si[-1],
             "max_force_deviation": Measured(self.max_deviation_eV_A, float("nan"), "eV/A"),
         }
         return {

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from lisi_nb import published
+from lisi_nb.analysis import statistics
 from lisi_nb.studies.nanoparticle.analyse import Composition, Result
 from lisi_nb.units import Measured
 from lisi_nb.verdicts import Claim, Row, greater
 
 SEEDS_TO_JUDGE = 3
 NEAR_X = 0.3  # a composition this near to a printed one is compared with it
+NEAR_R = 0.1  # of the radius: "about three fourth"
+EVEN_X = 0.2  # from shell to shell: "homogeneous"
+ISOLATED = Measured(0.5, 0.0, "1")  # Si-Si coordination below which most of the silicon has no silicon beside it
+CORE_X = 3.25  # "close to Li3.75Si"
 
 
 def at_paper_conditions(result: Result) -> str:
@@ -29,9 +35,19 @@ def at_paper_conditions(result: Result) -> str:
     return "; ".join(different)
 
 
-def nearest(result: Result, x: float) -> Composition:
-    """The composition of the chain that is nearest to `x`."""
-    return min(result.compositions, key=lambda c: abs(c.x - x))
+def steps(result: Result) -> list[tuple[Composition, ...]]:
+    """The compositions of the chain, each as all seeds have it (as far as all have come)."""
+    return list(zip(*result.particles, strict=False))
+
+
+def x_of(seeds: Sequence[Composition]) -> float:
+    """Li per Si, mean over the seeds (amorphous particles of different seeds differ by a few atoms)."""
+    return float(np.mean([c.x for c in seeds]))
+
+
+def over(values: Sequence[float]) -> Measured:
+    """Mean of one number per seed, with its standard error."""
+    return statistics.over_seeds([Measured(float(v), math.nan, "1") for v in values])
 
 
 def compare(result: Result) -> list[Row]:
@@ -42,18 +58,20 @@ def compare(result: Result) -> list[Row]:
     other = at_paper_conditions(result)
     low = published.value("nanoparticle", "cn_si_si_min", "Li2.25Si")
     high = published.value("nanoparticle", "cn_si_si_max", "Li2.25Si")
-    at = nearest(result, 2.25)
-    near = abs(at.x - 2.25) <= NEAR_X
-    within = low.value <= at.si_si.value <= high.value
-    agrees = f"no composition near ({at.x:.2f})" if not near else other and "other conditions"
-    covered = [c.x for c in result.compositions if c.surface_li.value > 0.5]
+    xs = [x_of(seeds) for seeds in steps(result)]
+    k = int(np.argmin(np.abs(np.array(xs) - 2.25)))
+    si_si = result.over_seeds("si_si")[k]
+    within = low.value <= si_si.value <= high.value
+    agrees = f"no composition near ({xs[k]:.2f})" if abs(xs[k] - 2.25) > NEAR_X else other and "other conditions"
+    covered = [x for x, share in zip(xs, result.over_seeds("surface_li"), strict=True) if share.value > 0.5]
     paper = published.value("nanoparticle", "li_covered_surface_composition", "particles")
-    x_covered = Measured(min(covered) if covered else math.nan, math.nan, "1")
+    x_covered = Measured(min(covered, default=math.nan), math.nan, "1")
     verdict = "other conditions" if other else "yes" if abs(x_covered.value - paper.value) <= NEAR_X else "no"
+    to_the_end = ", to the chain's end" if covered and min(covered) == xs[-1] else ""
     return [
-        Row("cn_si_si", f"x = {at.x:.2f}", at.si_si, low.value, "1", f"{low.place}; up to {high.value:g}",
+        Row("cn_si_si", f"x = {xs[k]:.2f}", si_si, low.value, "1", f"{low.place}; up to {high.value:g}",
             agrees or ("yes" if within else "no")),
-        Row("li_covered_surface", result.family, x_covered, paper.value, "1", paper.place, verdict),
+        Row("li_covered_surface", f"{result.family}{to_the_end}", x_covered, paper.value, "1", paper.place, verdict),
     ]  # fmt: skip
 
 
@@ -68,11 +86,18 @@ def inside_and_outside(composition: Composition) -> tuple[float, float]:
     return parts[0], parts[1]
 
 
+def core_x(composition: Composition) -> float:
+    """Li per Si in the inner half of the shells."""
+    shells = composition.profile
+    n = len(shells.n_si) // 2
+    return float(np.nansum(shells.x[:n] * shells.n_si[:n]) / max(np.nansum(shells.n_si[:n]), 1e-9))
+
+
 def claims(results: Mapping[str, Result]) -> list[Claim]:
     """Judge Q3 to Q6 of the paper from the families at hand (keys are family names).
 
-    ``true`` or ``false`` only beyond two standard errors over at least `SEEDS_TO_JUDGE` seeds; formation energies of
-    one relaxed structure per seed.
+    ``true`` or ``false`` only beyond two standard errors of the mean over at least `SEEDS_TO_JUDGE` seeds; formation
+    energies of one relaxed structure per seed.
     """
     out: list[Claim] = []
     if len(results) == 3:
@@ -89,7 +114,7 @@ def claims(results: Mapping[str, Result]) -> list[Claim]:
     return out
 
 
-def _formation(result: Result, x: float) -> Measured:
+def formation_at(result: Result, x: float) -> Measured:
     """Formation energy per Si at `x`, interpolated along each seed's chain; error over the seeds (eV/Si)."""
     values = []
     for particle in result.particles:
@@ -108,15 +133,14 @@ def _most_stable(results: Mapping[str, Result]) -> Claim:
     crystal, amorphous = results["c-Li3.75Si"], results["a-Li2.25Si"]
     above, below, never = [], [], []
     for x in (2.5, 2.75, 3.0, 3.25):
-        pair = _formation(results["a-Li3.50Si"], x), _formation(crystal, x)
+        pair = formation_at(results["a-Li3.50Si"], x), formation_at(crystal, x)
         above.append((x, *pair, greater(*pair)))
     for x in (1.5, 1.75, 2.0):
-        pair = _formation(crystal, x), _formation(amorphous, x)
+        pair = formation_at(crystal, x), formation_at(amorphous, x)
         below.append((x, *pair, greater(*pair)))
-        pair = _formation(results["a-Li3.50Si"], x), _formation(amorphous, x)
+        pair = formation_at(results["a-Li3.50Si"], x), formation_at(amorphous, x)
         never.append((x, *pair, greater(*pair)))
-    verdicts = {v for *_, v in (*above, *below, *never)}
-    verdict = "false" if "false" in verdicts else "true" if verdicts == {"true"} else "undecided"
+    verdict = _all_of([v for *_, v in (*above, *below, *never)])
     numbers = [f"x = {x:g}: a-Li3.50Si {a}, c-Li3.75Si {c}" for x, a, c, _ in above]
     numbers += [f"x = {x:g}: c-Li3.75Si {c}, a-Li2.25Si {a}" for x, c, a, _ in below]
     numbers += [f"x = {x:g}: a-Li3.50Si {c}, a-Li2.25Si {a}" for x, c, a, _ in never]
@@ -124,58 +148,86 @@ def _most_stable(results: Mapping[str, Result]) -> Claim:
     return Claim(text, verdict, f"{'; '.join(numbers)}; Si atoms: {sizes}, and more of them have less surface each")
 
 
+def _all_of(verdicts: Sequence[str]) -> str:
+    """``false`` where one is, ``true`` where all are, else ``undecided``."""
+    found = set(verdicts)
+    return "false" if "false" in found else "true" if found == {"true"} else "undecided"
+
+
 def _from_outside(result: Result) -> Claim:
     text = "Q4: while lithium leaves, silicon first bonds to silicon in the outer shells; the core keeps isolated Si"
-    pairs = [(c.x, *inside_and_outside(c)) for c in result.compositions if c.x > 2.25]
-    more = [outside > inside for _, inside, outside in pairs[1:]]
-    numbers = "; ".join(f"x = {x:.2f}: {inside:.2f} inside, {outside:.2f} outside" for x, inside, outside in pairs)
-    return Claim(text, _all_agree(more), f"Si-Si coordination, {numbers}")
+    verdicts, numbers = [], []
+    for k, seeds in enumerate(steps(result)):
+        if x_of(seeds) <= 2.25:
+            continue
+        inside, outside = (over(each) for each in zip(*map(inside_and_outside, seeds), strict=True))
+        core = over([core_x(c) for c in seeds])
+        numbers.append(f"x = {x_of(seeds):.2f}: {inside} inside (there x = {core.value:.2f}), {outside} outside")
+        if k:
+            verdicts.append(greater(outside, inside))
+            if core.value > CORE_X:
+                verdicts.append(greater(ISOLATED, inside))
+    return Claim(text, _all_of(verdicts), f"Si-Si coordination, {'; '.join(numbers)}")
 
 
-def _all_agree(found: list[bool]) -> str:
-    """Verdict of several looks: they must all say the same."""
-    return "undecided" if len(set(found)) != 1 else "true" if found[0] else "false"
+def _profile(seeds: Sequence[Composition]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Radius over that of the particle, Li per Si and its standard error over the seeds, in each shell."""
+    n = min(len(c.profile.x) for c in seeds)
+    x = np.array([c.profile.x[:n] for c in seeds])
+    r = np.mean([c.profile.middle_A[:n] / c.profile.radius_A for c in seeds], axis=0)
+    error = x.std(axis=0, ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.full(n, math.nan)
+    return r, x.mean(axis=0), error
+
+
+def _deeper(x: np.ndarray, error: np.ndarray, low: int, other: int) -> str:
+    return greater(Measured(x[other], error[other], "1"), Measured(x[low], error[low], "1"))
 
 
 def _minimum_inside(result: Result) -> Claim:
-    text = "Q5: at first x(r) has its minimum at about 3/4 of the radius, not at the surface"
+    paper = published.value("nanoparticle", "composition_minimum_radius_fraction", "two_phase_particles").value
+    text = f"Q5: at first x(r) has its minimum at about {paper:g} of the radius (within {NEAR_R:g}), not at the surface"
     numbers, verdicts = [], []
-    for c in result.compositions[1:3]:
-        x, error = c.profile.x, np.nan_to_num(c.profile.x_error, nan=np.inf)
-        lowest = int(np.nanargmin(x))
-        edge = len(x) - 1
-        deeper = x[edge] - x[lowest] > 2 * math.hypot(error[edge], error[lowest])
-        verdicts.append(lowest not in (0, edge) and deeper)
-        numbers.append(
-            f"x = {c.x:.2f}: lowest {x[lowest]:.2f} at {c.profile.middle_A[lowest] / c.profile.radius_A:.2f} R"
-        )
-    verdict = (
-        "undecided" if not verdicts else "true" if all(verdicts) else "false" if not any(verdicts) else "undecided"
-    )
-    return Claim(text, verdict, "; ".join(numbers))
+    for seeds in steps(result)[1:3]:
+        r, x, error = _profile(seeds)
+        low = int(np.nanargmin(x))
+        near = np.flatnonzero(np.abs(r - paper) <= NEAR_R)
+        if low in near:
+            verdicts.append(_deeper(x, error, low, len(x) - 1))
+        else:
+            elsewhere = [_deeper(x, error, low, int(k)) for k in near]
+            verdicts.append("false" if set(elsewhere) == {"true"} else "undecided")
+        numbers.append(f"x = {x_of(seeds):.2f}: lowest {x[low]:.2f} at {r[low]:.2f} R, {x[-1]:.2f} in the last shell")
+    return Claim(text, _all_of(verdicts), "; ".join(numbers))
 
 
 def _falls_outwards(result: Result) -> Claim:
-    """A rise from one shell to the next counts beyond two standard errors; the outermost shells are the surface."""
-    text = "Q5: below x = 2.25 x(r) is homogeneous or goes one way"
+    """No shell may hold more lithium than the one inside it; the outermost shells are the surface."""
+    text = f"Q5: below x = 2.25 x(r) is homogeneous (within {EVEN_X:g}) or falls from the centre to the surface"
     verdicts, numbers = [], []
-    for c in result.compositions:
-        if c.x >= 2.25:
+    for seeds in steps(result):
+        if x_of(seeds) >= 2.25:
             continue
-        x, error = c.profile.x, np.nan_to_num(c.profile.x_error, nan=np.inf)
-        steps, limit = np.diff(x), 2 * np.hypot(error[1:], error[:-1])
-        ups, downs = int((steps > limit).sum()), int((steps < -limit).sum())
-        verdicts.append(not (ups and downs))
-        numbers.append(f"x = {c.x:.2f}: {ups} rises and {downs} falls from shell to shell")
-    return Claim(text, _all_agree(verdicts), "; ".join(numbers) or "no composition below 2.25")
+        r, x, error = _profile(seeds)
+        shells = [Measured(value, e, "1") for value, e in zip(x, error, strict=True)]
+        verdicts += [greater(Measured(a.value + EVEN_X, a.error, "1"), b) for a, b in pairwise(shells)]
+        k = int(np.argmax(np.diff(x)))
+        numbers.append(f"x = {x_of(seeds):.2f}: from shell to shell at most {np.diff(x)[k]:+.2f}, at {r[k]:.2f} R")
+    return Claim(text, _all_of(verdicts), "; ".join(numbers) or "no composition below 2.25")
 
 
 def _surface(result: Result) -> Claim:
+    """Most of the surface atoms are Li, and more of them than of all atoms: in LixSi most are, wherever one looks."""
     paper = published.value("nanoparticle", "li_covered_surface_composition", "particles").value
     text = f"Q6, {result.family}: lithium dominates the surface down to x = {paper:g}"
-    rows = [(c.x, c.surface_li) for c in result.compositions if c.x >= paper - NEAR_X]
-    low = [x for x, share in rows if share.value <= 0.5]
-    numbers = ", ".join(f"x = {x:.2f}: {share}" for x, share in rows)
-    reached = rows and rows[-1][0] <= paper + NEAR_X
-    verdict = "false" if any(x > paper for x in low) else "true" if reached else "undecided"
-    return Claim(text, verdict, f"share of Li among surface atoms: {numbers}")
+    verdicts, numbers, lowest = [], [], math.inf
+    for seeds, share in zip(steps(result), result.over_seeds("surface_li"), strict=True):
+        x = x_of(seeds)
+        if x < paper - NEAR_X:
+            continue
+        lowest, everywhere = x, Measured(x / (1 + x), 0.0, "1")
+        verdicts += [greater(share, limit) for limit in (Measured(0.5, 0.0, "1"), everywhere)] if x > paper else []
+        numbers.append(f"x = {x:.2f}: {share} (of all atoms {everywhere.value:.2f})")
+    verdict = _all_of(verdicts)
+    if verdict == "true" and lowest > paper + NEAR_X:
+        verdict = "undecided"
+    return Claim(text, verdict, f"share of Li among surface atoms: {', '.join(numbers)}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from lisi_nb.studies.nanoparticle.analyse import Result
+from lisi_nb.studies.nanoparticle.compare import formation_at
 from lisi_nb.tables import Table
 
 
@@ -34,3 +36,14 @@ def families_table(results: Mapping[str, Result]) -> Table:
         ends = (f"{c.x:.2f}: {c.formation_eV_si:.3f}" for c in (first, last))
         rows.append((name, str(first.n_li + first.n_si), *ends, r.trust_light, "; ".join(r.warnings)))
     return Table(("family", "atoms", "first x: E_f (eV per Si)", "last x: E_f", "trust", "mind"), tuple(rows))
+
+
+def lowest_table(results: Mapping[str, Result], xs: Sequence[float] = (3.25, 2.75, 2.25, 1.75)) -> Table:
+    """Formation energy per Si of each family, read off its chain at the same compositions, and which lies lowest."""
+    rows = []
+    for x in xs:
+        found = {name: formation_at(r, x) for name, r in results.items()}
+        there = {name: e for name, e in found.items() if math.isfinite(e.value)}
+        lowest = min(there, key=lambda name: there[name].value, default="none is there")
+        rows.append((f"{x:.2f}", *(str(e) if name in there else "" for name, e in found.items()), lowest))
+    return Table(("x", *(f"{name} (per Si)" for name in results), "lowest"), tuple(rows))
