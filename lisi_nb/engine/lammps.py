@@ -177,7 +177,7 @@ def stages(segment: Segment) -> str:
     """The runs themselves: Nose-Hoover in the mobile group, optionally with pressure along z.
 
     Each stage runs up to its absolute last step with its ramp over its absolute steps, so a resumed run skips what is
-    done and continues a ramp where it was. A requested stop skips the rest.
+    done and continues a ramp where it was. A requested stop skips the rest; each stage ends with a restart file.
     """
     text, first = f"timestep {segment.timestep_fs / 1000:g}\n", 0
     for stage in segment.stages:
@@ -187,7 +187,12 @@ def stages(segment: Segment) -> str:
             ensemble = "nvt " + ensemble
         else:
             ensemble = f"npt {ensemble} {stage.relax} {stage.pressure_bar:g} {stage.pressure_bar:g} 0.5"
-        commands = [f"fix integrate mobile {ensemble}", f"run {last} upto start {first} stop {last}", "unfix integrate"]
+        commands = [
+            f"fix integrate mobile {ensemble}",
+            f"run {last} upto start {first} stop {last}",
+            f"write_restart {RESTARTS[2]}",  # while the thermostat is there: its state belongs to the file
+            "unfix integrate",
+        ]
         if segment.bottom == "free":
             commands = ["fix drift mobile momentum 100 linear 1 1 1", *commands, "unfix drift"]
         quoted = " &\n  ".join(f'"{command}"' for command in commands)
@@ -197,8 +202,8 @@ def stages(segment: Segment) -> str:
 
 
 def final() -> str:
-    """Last structure and restart file, written also after a requested stop."""
-    return f"write_data {FINAL_DATA} nocoeff\nwrite_restart {RESTARTS[2]}\n"
+    """Last structure, written also after a requested stop."""
+    return f"write_data {FINAL_DATA} nocoeff\n"
 
 
 def relaxation(segment: Segment, models: list[str]) -> str:

@@ -14,12 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import psutil
-
 from lisi_nb import paths, potentials
 from lisi_nb.engine import afford, devices, execute, versions
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.lammps import STOP_REQUEST
+from lisi_nb.engine.leftovers import end_leftovers
 from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import ENDED, FORMAT, QUEUE_PATIENCE_S, Run
 from lisi_nb.engine.steps import Step
@@ -213,7 +212,11 @@ def claim(run: Run, again: bool, resume: bool) -> str | None:
         The manifest was changed after the run was made.
     """
     state, restart = run.status()["state"], None
-    if (again or resume) and state in ("failed", "stopped", "interrupted"):
+    ended = (again or resume) and state in ("failed", "stopped", "interrupted")
+    if not ended and state != "prepared":
+        return None
+    restore_models(Run(run.folder))  # read anew, before anything is moved: a changed manifest is refused here
+    if ended:
         end_leftovers(run)
         restart = run.resumable() if resume and state != "failed" else None
         if restart is None:
@@ -222,10 +225,6 @@ def claim(run: Run, again: bool, resume: bool) -> str | None:
             (run.folder / STOP_REQUEST).unlink(missing_ok=True)
             with contextlib.suppress(FileNotFoundError):  # a scheduler refused it after the last part
                 (run.folder / "worker.log").rename(run.folder / f"worker.{run.n_parts}.log")
-        state = "prepared"
-    if state != "prepared":
-        return None
-    restore_models(Run(run.folder))  # read anew: a changed manifest is refused here, not in the worker
     log = run.folder / "worker.log"
     if log.exists() and time.time() - log.stat().st_mtime > QUEUE_PATIENCE_S:
         log.unlink(missing_ok=True)  # whoever claimed it died before it could say "queued"
@@ -234,18 +233,6 @@ def claim(run: Run, again: bool, resume: bool) -> str | None:
     except FileExistsError:  # another process is starting it at this moment
         return None
     return restart.name if restart else ""
-
-
-def end_leftovers(run: Run) -> None:
-    """End LAMMPS processes that outlived a killed worker, so that no two write in one folder."""
-    folder = str(run.folder.resolve())
-    left = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.cwd() == folder:
-                process.kill()
-                left.append(process)
-    psutil.wait_procs(left, timeout=10)
 
 
 def launch(

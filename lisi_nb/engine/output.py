@@ -66,7 +66,7 @@ class Output:
         return parse.joined(parts, "step")
 
     def restart_file(self) -> Path | None:
-        """The newest whole restart file, or ``None``; one that was cut while being written is passed over."""
+        """The whole restart file of the latest step, or ``None``; one cut while it was written is passed over."""
         files = [self.folder / name for name in RESTARTS]
         whole = [file for file in files if file.exists() and parse.is_whole_restart(file)]
-        return max(whole, key=lambda file: file.stat().st_mtime_ns, default=None)
+        return max(whole, key=parse.restart_step, default=None)

@@ -190,6 +190,7 @@ def truncate(path: Path, step: int) -> None:
 
 
 RESTART_MAGIC = b"LammpS RestartT"
+RESTART_TEXTS, RESTART_STEP = (0, 4), 5  # numbers of records in the header, as in LAMMPS's write_restart.cpp
 
 
 def is_whole_restart(path: Path) -> bool:
@@ -198,6 +199,17 @@ def is_whole_restart(path: Path) -> bool:
         begins = stream.read(len(RESTART_MAGIC)) == RESTART_MAGIC
         stream.seek(max(0, path.stat().st_size - len(RESTART_MAGIC) - 1))
         return begins and stream.read().rstrip(b"\0") == RESTART_MAGIC
+
+
+def restart_step(path: Path) -> int:
+    """Step that a whole LAMMPS restart file holds, from its header: version, sizes of integers, units, step."""
+    with path.open("rb") as stream:
+        stream.seek(len(RESTART_MAGIC) + 1 + 8)  # its mark, byte order and revision
+        while (record := struct.unpack("i", _exactly(stream, 4))[0]) != RESTART_STEP:
+            (value,) = struct.unpack("i", _exactly(stream, 4))
+            if record in RESTART_TEXTS:
+                _skip(stream, value)
+        return struct.unpack("q", _exactly(stream, 8))[0]
 
 
 def joined(parts: list[dict[str, Array]], step: str) -> dict[str, Array]:

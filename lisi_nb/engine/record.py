@@ -17,6 +17,7 @@ from lisi_nb import paths, potentials
 from lisi_nb.engine import cluster, cluster_profiles, launch
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.lammps import DATA_FILE, FINAL_DATA, INPUT, RESUME_INPUT, deviation_file, log_file, trajectory_file
+from lisi_nb.engine.leftovers import end_leftovers
 from lisi_nb.engine.output import Output
 from lisi_nb.engine.run import ENDED, SEGMENTS, Run
 from lisi_nb.potentials.compressed import sha256
@@ -201,7 +202,7 @@ def rerun(run: Run) -> Run:
     if scheduler := runs.scheduled(before):
         cluster_profiles.get(scheduler["profile"])
     if state != "prepared":
-        launch.end_leftovers(run)
+        end_leftovers(run)
         runs.set_aside(run)
         run.update(**cluster.where(before))
     return cluster.start(run)

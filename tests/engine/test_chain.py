@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from lisi_nb import cli, potentials
-from lisi_nb.engine import chain, launch, record, supervise, worker
+from lisi_nb.engine import chain, launch, leftovers, record, supervise, worker
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.lammps import Segment, Stage
@@ -119,7 +119,7 @@ def test_stopped_and_killed_chains_go_on_where_they_were(empty_data):
     until(lambda: run.recorded().get("segment") == "001-sample" and run.status()["step"] > 750 + 1100)
     os.killpg(run.status()["pid"], signal.SIGKILL)
     until(lambda: run.status()["state"] == "interrupted")
-    launch.end_leftovers(run)
+    leftovers.end_leftovers(run)
     launch.start(run, resume=True)
     until(lambda: run.recorded().get("segment") == "002-equilibrate" and run.status()["step"] > 3000)
     for process in psutil.Process(run.status()["pid"]).children(recursive=True):

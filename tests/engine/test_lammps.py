@@ -46,11 +46,11 @@ timestep 0.0005
 if "$(step) < 2000 && $(v_stop) < 0.5" then &
   "fix integrate mobile nvt temp 500 500 0.1" &
   "run 2000 upto start 0 stop 2000" &
+  "write_restart final.restart" &
   "unfix integrate"
 
 # final state
 write_data final.data nocoeff
-write_restart final.restart
 """
 
 

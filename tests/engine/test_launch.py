@@ -163,7 +163,7 @@ def test_kill_9_of_everything_reads_interrupted(long_run):
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     assert any("lmp" in " ".join(p.cmdline()) for p in family)
     os.killpg(pid, signal.SIGKILL)
-    until(lambda: long_run.status()["state"] == "interrupted", 20)
+    until(lambda: long_run.status()["state"] == "interrupted", 10)
     until(lambda: all(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in family), 20)
     assert "lisi-nb resume" in long_run.status()["message"]
     frames = list(long_run.frames())
@@ -177,7 +177,7 @@ def test_term_of_the_worker_ends_lammps_too(long_run):
     pid = long_run.status()["pid"]
     children = psutil.Process(pid).children(recursive=True)
     os.kill(pid, signal.SIGTERM)
-    until(lambda: long_run.status()["state"] == "interrupted", 20)
+    until(lambda: long_run.status()["state"] == "interrupted", 10)
     assert "SIGTERM" in long_run.status()["message"]
     until(lambda: all(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in children), 20)
 
@@ -325,6 +325,21 @@ def test_a_manifest_changed_by_hand_is_refused_with_the_difference(prepared):
     assert prepared.status()["state"] == "prepared"
     runs.write_json(file, manifest)
     assert Run(prepared.folder).manifest == manifest
+
+
+@pytest.mark.parametrize("state", ["failed", "stopped", "interrupted"])
+def test_a_changed_manifest_is_refused_before_anything_is_moved(prepared, state):
+    prepared.update(state=state)
+    (prepared.folder / "log.lammps").write_text("Step Temp\n0 900\n")
+    manifest = json.loads((prepared.folder / "manifest.json").read_text())
+    for change, words in (({"format": 99}, "run format 99"), ({"seed": 7}, "seed is 7, was 1")):
+        runs.write_json(prepared.folder / "manifest.json", manifest | change)
+        before = {path: path.read_bytes() for path in prepared.folder.iterdir() if path.is_file()}
+        for choice in ({"again": True}, {"resume": True}):
+            with pytest.raises(ValueError, match=words):
+                launch.start(Run(prepared.folder), **choice)
+        assert {path: path.read_bytes() for path in prepared.folder.iterdir() if path.is_file()} == before
+        assert not list(prepared.folder.glob("previous-*"))
 
 
 def test_cleared_or_damaged_cache_of_models_is_made_again(prepared, tmp_path):

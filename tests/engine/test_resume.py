@@ -2,9 +2,11 @@
 
 import contextlib
 import importlib
+import os
 import random
 import re
 import shutil
+import struct
 import subprocess
 import time
 
@@ -17,6 +19,7 @@ from lisi_nb import potentials
 from lisi_nb.engine import execute, launch, parse
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.lammps import INPUT, RESTARTS, RESUME_INPUT, Segment, Stage, trajectory_file
+from lisi_nb.engine.output import Output
 from lisi_nb.engine.run import ENDED
 from lisi_nb.structures.packing import random_packing
 from lisi_nb.studies import interdiffusion
@@ -60,6 +63,33 @@ def test_continued_equals_uninterrupted_within_a_ramp(tmp_path, bottom):
     np.testing.assert_allclose(then["TotEng"], first["TotEng"][8:], rtol=1e-5)
 
 
+def stops_at(folder, step):
+    """Let the inputs in `folder` end at a step as on a stop request."""
+    for name in (INPUT, RESUME_INPUT):
+        text = (folder / name).read_text()
+        assert "variable stop equal is_file(stop.request)" in text
+        (folder / name).write_text(text.replace("equal is_file(stop.request)", f'equal "step >= {step}"'))
+
+
+def test_a_clean_stop_keeps_the_thermostat(tmp_path):
+    """Stopped at step 60 of a ramp of 100 and continued from what the stop left, it equals the whole run."""
+    atoms = random_packing(["Li"] * 24 + ["Si"] * 8, (9.0, 9.0, 9.0), 1)
+    segment = Segment((Stage(100, 300.0, 600.0),), dump_every=10, thermo_every=10, deviation_every=10, restart_every=50)
+    whole, rest = tmp_path / "whole", tmp_path / "rest"
+    for folder in (whole, rest):
+        execute.prepare(folder, atoms, segment, potentials.get("lisi").models()[:1])
+    lammps(whole)
+    stops_at(rest, 60)
+    lammps(rest)
+    assert parse.restart_step(rest / "final.restart") == 60
+    execute.prepare(rest, atoms, segment, potentials.get("lisi").models()[:1])
+    lammps(rest, 1, Output(rest).restart_file().name)
+    first, then = parse.thermo(whole / "log.lammps"), parse.thermo(rest / "log.1.lammps")
+    np.testing.assert_array_equal(then["Step"], first["Step"][6:])
+    np.testing.assert_allclose(then["Temp"], first["Temp"][6:], rtol=1e-4)
+    np.testing.assert_allclose(then["TotEng"], first["TotEng"][6:], rtol=1e-5)
+
+
 def test_energy_is_conserved_across_a_restart_without_thermostat(tmp_path):
     """NVE continued equals NVE uninterrupted to rounding; the thermostat's lines are all that is exchanged."""
     atoms = random_packing(["Li"] * 24 + ["Si"] * 8, (9.0, 9.0, 9.0), 1)
@@ -93,6 +123,20 @@ def test_a_cut_restart_file_is_passed_over(tmp_path, smoke_run):
         assert not parse.is_whole_restart(cut)
     cut.write_bytes(whole)
     assert parse.is_whole_restart(cut)
+
+
+def test_the_restart_of_the_latest_step_is_taken_whatever_the_clock_said(tmp_path, smoke_run):
+    """The clock was set back between two restart files: the one that was written later looks older."""
+    whole = (smoke_run.folder / "final.restart").read_bytes()
+    steps = {"restart.a": 150, "restart.b": 2**40 + 200, "final.restart": 100}
+    at = whole.index(struct.pack("=iq", parse.RESTART_STEP, 300)) + 4
+    for age, (name, step) in enumerate(steps.items()):
+        (tmp_path / name).write_bytes(whole[:at] + struct.pack("=q", step) + whole[at + 8 :])
+        assert parse.restart_step(tmp_path / name) == step
+        os.utime(tmp_path / name, (1000 * age, 1000 * age))
+    assert Output(tmp_path).restart_file().name == "restart.b"
+    (tmp_path / "restart.b").write_bytes(whole[:-1])
+    assert Output(tmp_path).restart_file().name == "restart.a"
 
 
 def until_step(run, step, seconds=120.0):
