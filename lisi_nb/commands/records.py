@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from lisi_nb.commands.common import Answer, progress_line, say, study_names, summary
 from lisi_nb.engine import chain, launch, record
@@ -20,13 +21,31 @@ def command_runs(options: argparse.Namespace) -> Answer:
     """``lisi-nb runs``: list all runs, newest first."""
     if options.study is not None:
         check_choice("study", options.study, study_names())
-    found = runs.find(options.study)
+    found = [_entry(run) for run in runs.find(options.study)]
     if found:
         columns = ("study", "label", "state", "done", "steps/s", "time left", "device", "potential", "run")
-        say(str(Table(columns, tuple(_listed(run) for run in found))))
+        say(str(Table(columns, tuple(line for line, _ in found))))
     else:
         say("no runs yet; start one with `lisi-nb run interdiffusion --scale smoke`")
-    return 0, [summary(run) | {"problem": _problem(run)} for run in found]
+    return 0, [answer for _, answer in found]
+
+
+def _entry(run: Run) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Line of the list and entry of ``--json``, also for a run that cannot be read."""
+    try:
+        return _listed(run), summary(run) | {"problem": _problem(run)}
+    except (ValueError, OSError) as error:
+        study, label = run.folder.parent.name, run.folder.name.rpartition("-")[0]
+        nothing: dict[str, Any] = {
+            "step": None,
+            "target": None,
+            "pid": None,
+            "message": "",
+            "results": {},
+            "trust": None,
+        }
+        answer = {"run": run.id, "folder": str(run.folder), "status": record.UNREADABLE, "problem": str(error)}
+        return (study, label, record.UNREADABLE, "", "", "", "unknown", str(error), run.id), nothing | answer
 
 
 def _listed(run: Run) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from lisi_nb import paths, potentials
 from lisi_nb.engine import afford, devices, execute, versions
@@ -176,7 +178,7 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
     restart = claim(run, again, resume)
     if restart is None:
         return run
-    run.update(state="queued", queued=time.time(), pid=None, process_start=None)
+    run.update(state="queued", queued=time.time(), pid=None, process_start=None, host=socket.gethostname())
     with (run.folder / "worker.log").open("w") as log:
         worker = subprocess.Popen(
             [
@@ -209,9 +211,12 @@ def claim(run: Run, again: bool, resume: bool) -> str | None:
     Raises
     ------
     ValueError
-        The manifest was changed after the run was made.
+        The manifest was changed after the run was made, or it is running on another machine.
     """
-    state, restart = run.status()["state"], None
+    status, restart = run.status(), None
+    state = status["state"]
+    if (again or resume) and state in ("queued", "running") and not runs.scheduled(status):
+        check_here(run, status)
     ended = (again or resume) and state in ("failed", "stopped", "interrupted")
     if not ended and state != "prepared":
         return None
@@ -233,6 +238,16 @@ def claim(run: Run, again: bool, resume: bool) -> str | None:
     except FileExistsError:  # another process is starting it at this moment
         return None
     return restart.name if restart else ""
+
+
+def check_here(run: Run, status: dict[str, Any]) -> None:
+    """Raise ``ValueError`` when a run belongs to a worker of another machine."""
+    if host := runs.elsewhere(status):
+        raise ValueError(
+            f"{run.id} is {status['state']} on {host}, which was heard {run.silent_s:.0f} s ago. Follow it with "
+            f"`lisi-nb show {run.id}`, or end it with `lisi-nb stop`. If {host} is dead: after {runs.SILENCE_S:.0f} s "
+            "of silence it goes on here."
+        )
 
 
 def launch(

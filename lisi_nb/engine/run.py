@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +22,7 @@ from typing import Any
 
 from lisi_nb import paths
 from lisi_nb.engine import parse, seal
+from lisi_nb.engine.files import read_json, write_json
 from lisi_nb.engine.lammps import DATA_FILE, INPUT, RESUME_INPUT, STOP_REQUEST
 from lisi_nb.engine.output import Output
 from lisi_nb.engine.processes import alive
@@ -31,14 +32,8 @@ SEGMENTS = "segments"  # folder of a chain's segments
 STATES = ("prepared", "queued", "running", "finished", "failed", "stopped", "interrupted")
 ENDED = ("finished", "failed", "stopped", "interrupted")
 QUEUE_PATIENCE_S = 60.0  # a local worker is up within seconds
+SILENCE_S = 600.0  # a worker of another machine counts as dead then; an analysis may take minutes without a word
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Replace a JSON file in one step, so that a reader never sees half of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-    draft.replace(path)
 
 
 def identity(study: str, params: dict[str, Any], potential_sha256: str) -> str:
@@ -102,7 +97,7 @@ class Run(Output):
         ValueError
             The folder has another format, or the manifest was changed since the run was made; it says what differs.
         """
-        data = json.loads((self.folder / "manifest.json").read_text())
+        data = read_json(self.folder / "manifest.json")
         if data.get("format") != FORMAT:
             raise ValueError(
                 f"{self.folder} was written in run format {data.get('format')}, this lisi_nb reads format {FORMAT}. "
@@ -128,8 +123,19 @@ class Run(Output):
         return low, high
 
     def recorded(self) -> dict[str, Any]:
-        """``status.json`` as it was written, without a look whether it is still true."""
-        return json.loads((self.folder / "status.json").read_text())
+        """``status.json`` as it was written, without a look whether it is still true.
+
+        Raises
+        ------
+        ValueError
+            It is missing or damaged.
+        """
+        return read_json(self.folder / "status.json", "state", "step", "target")
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since anything was noted in ``status.json``."""
+        return time.time() - (self.folder / "status.json").stat().st_mtime
 
     def status(self) -> dict[str, Any]:
         """State, step, target, speed, time left and message; a dead ``running`` or ``queued`` reads ``interrupted``.
@@ -141,9 +147,9 @@ class Run(Output):
             from lisi_nb.engine import cluster
 
             return cluster.look(self, status)
-        if gone(status):
+        if gone(status, self.silent_s):
             status = self.recorded()  # it may have gone on between the two looks
-            if gone(status):
+            if gone(status, self.silent_s):
                 message = (
                     "The process is gone without having finished. What it wrote is kept; go on with `lisi-nb resume`."
                     if status["state"] == "running"
@@ -155,8 +161,7 @@ class Run(Output):
     def update(self, **changes: Any) -> None:
         """Change entries of ``status.json``."""
         path = self.folder / "status.json"
-        current = json.loads(path.read_text()) if path.exists() else {}
-        write_json(path, current | changes)
+        write_json(path, (read_json(path) if path.exists() else {}) | changes)
 
     @property
     def segments(self) -> list[Segment]:
@@ -205,11 +210,22 @@ class Run(Output):
         (self.folder / STOP_REQUEST).touch()
 
 
-def gone(status: dict[str, Any]) -> bool:
-    """Whether a run on this machine is said to be queued or running while its worker is dead, or never came up."""
+def gone(status: dict[str, Any], silent_s: float) -> bool:
+    """Whether a run without scheduler is said to be queued or running while its worker is dead, or never came up.
+
+    A worker on another machine is judged by its silence alone.
+    """
     if status["state"] == "queued" and status["pid"] is None:  # whoever started it has not noted the worker (yet)
         return time.time() - status["queued"] > QUEUE_PATIENCE_S
-    return status["state"] in ("queued", "running") and not alive(status["pid"], status["process_start"])
+    if status["state"] not in ("queued", "running") or alive(status["pid"], status["process_start"]):
+        return False
+    return not elsewhere(status) or silent_s > SILENCE_S
+
+
+def elsewhere(status: dict[str, Any]) -> str:
+    """Name of the other machine on which a run was started last; ``""`` for this one."""
+    host = status.get("host", "")
+    return "" if host == socket.gethostname() else host
 
 
 def scheduled(status: dict[str, Any]) -> dict[str, Any] | None:

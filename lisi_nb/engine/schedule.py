@@ -53,11 +53,12 @@ def taken() -> list[dict[str, Any]]:
     for run in runs.find():
         with contextlib.suppress(ValueError, OSError):  # a broken or vanishing folder takes no slot
             status = run.status()
-            if status["state"] in ("queued", "running") and not runs.scheduled(status):
+            if status["state"] in ("queued", "running") and not (runs.scheduled(status) or runs.elsewhere(status)):
                 found.append(run.manifest["device"])
     for sweep in sweeps.find():
-        made = sweep.recorded()["preparing"]
-        found += [each["device"] for each in made if alive(each["pid"], each["process_start"])]
+        with contextlib.suppress(ValueError, OSError):
+            made = sweep.recorded()["preparing"]
+            found += [each["device"] for each in made if alive(each["pid"], each["process_start"])]
     return found
 
 

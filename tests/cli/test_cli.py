@@ -205,6 +205,24 @@ def test_runs_says_where_how_fast_and_with_what(call, smoke_run):
     assert words[6:] == [f"cpu:{smoke_run.manifest['device']['ranks']}", "lisi", smoke_run.id]
 
 
+def test_a_run_that_cannot_be_read_is_listed_beside_the_others(call, smoke_run, empty_data):
+    copies(smoke_run, empty_data, 4)
+    for name, text in (("many-00000000", ""), ("many-00000001", '{"state": "finished"}')):
+        (empty_data / "runs" / "interdiffusion" / name / "status.json").write_text(text)
+    (empty_data / "runs" / "interdiffusion" / "many-00000002" / "results.json").write_text("{")
+    code, out, err = call("runs", "--json")
+    assert code == 0
+    states = {entry["run"].partition("/")[2]: entry["status"] for entry in json.loads(out)}
+    assert states == {f"many-0000000{k}": "unreadable" for k in range(3)} | {"many-00000003": "finished"}
+    assert len(err.splitlines()) == 5
+    assert "it lacks 'step'" in err
+    code, _, err = call("show", "00000000")
+    assert code == 2
+    assert "many-00000000/status.json cannot be read" in err
+    code, out, _ = call("clean", "interdiffusion/many-00000000", "--yes", "--json")
+    assert (code, json.loads(out)["deleted"]) == (0, ["interdiffusion/many-00000000"])
+
+
 def copies(smoke_run, folder, n):
     """`n` run folders with the files that are read for a list."""
     for k in range(n):

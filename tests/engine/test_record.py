@@ -136,8 +136,15 @@ def test_sizes_and_deletion(smoke_run, empty_data, monkeypatch):
     assert found[run.id].n_bytes == sum(
         p.lstat().st_size for p in run.folder.rglob("*") if not p.is_dir() or p.is_symlink()
     )
+    torn = run.folder.with_name("torn-00000000")
+    shutil.copytree(run.folder, torn, symlinks=True)
+    (torn / "status.json").write_text("")
     Run(other).update(state="running", pid=me.pid, process_start=start_of(me.pid))
     found = record.items()
+    (unreadable,) = record.select(found, ["interdiffusion/torn-*"])
+    assert unreadable.state == "unreadable"
+    record.delete(unreadable)
+    assert not torn.exists()
     for pattern in ("interdiffusion/*", "cache/*", "*"):
         with pytest.raises(ValueError, match=r"Nothing was deleted: .* must stay"):
             record.select(found, [pattern])

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +16,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine import cluster, processes
+from lisi_nb.engine import cluster, launch, processes
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import FORMAT, Run
@@ -183,6 +185,48 @@ def test_status_of_a_zombie_is_interrupted(empty_data):
         time.sleep(0.05)
     assert run.status()["state"] == "interrupted"
     process.wait()
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_run_of_another_machine_is_judged_by_its_silence(empty_data, state):
+    """On a shared home its process numbers say nothing here: neither that it is dead nor, by chance, that it lives."""
+    run = new_run()
+    run.update(state=state, queued=0.0, pid=2**22 + 1, process_start="of another boot", host="node7")
+    assert run.status()["state"] == state
+    for choice in ({"resume": True}, {"again": True}):
+        with pytest.raises(ValueError, match=rf"is {state} on node7, .* 0 s ago.*lisi-nb stop.*after 600 s of silence"):
+            launch.start(run, **choice)
+    assert launch.start(run).recorded()["host"] == "node7"  # one that only looks follows it
+    then = time.time() - runs.SILENCE_S - 1
+    os.utime(run.folder / "status.json", (then, then))
+    assert run.status()["state"] == "interrupted"
+    run.update(host=socket.gethostname())
+    assert run.status()["state"] == "interrupted"
+
+
+def test_a_start_here_is_no_longer_of_another_machine(empty_data, monkeypatch):
+    run = new_run(potential={"name": "lisi", "members": []})
+    (run.folder / "potential").mkdir()
+    run.update(host="node7")
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    launch.start(run)
+    assert run.recorded()["host"] == socket.gethostname()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"state": "running"}', "\0" * 300, None])
+def test_a_status_that_cannot_be_read_says_what_to_do(empty_data, text):
+    run = new_run()
+    (run.folder / "status.json").unlink() if text is None else (run.folder / "status.json").write_text(text)
+    with pytest.raises(ValueError, match=r"test-0123abcd/status\.json cannot be read: .*lisi-nb clean"):
+        run.status()
+
+
+def test_a_file_is_on_the_disk_before_its_name(tmp_path, monkeypatch):
+    """The power fails after the renaming: without this order the file is there and empty."""
+    done = []
+    monkeypatch.setattr(os, "fsync", lambda number: done.append(os.fstat(number).st_size))
+    runs.write_json(tmp_path / "x.json", {"a": 1})
+    assert done == [(tmp_path / "x.json").stat().st_size]
 
 
 def test_a_worker_that_never_came_up_is_interrupted(empty_data):
