@@ -22,6 +22,7 @@ from ase.io.lammpsdata import write_lammps_data
 from lisi_nb import paths
 from lisi_nb.engine import parse
 from lisi_nb.engine.devices import Device
+from lisi_nb.engine.growing import growing_thermo
 from lisi_nb.engine.lammps import (
     DATA_FILE,
     FINAL_DATA,
@@ -201,10 +202,11 @@ def run_blocking(
         process = subprocess.Popen(
             command(device), cwd=folder, env=environment(device), stdout=screen, stderr=subprocess.STDOUT
         )
+        log = growing_thermo()
         try:
             while process.poll() is None:
                 time.sleep(0.2)
-                thermo = parse.thermo(folder / "log.lammps")
+                thermo = log.read([(folder / log_file(), 0)])
                 if progress and "Step" in thermo:
                     progress(int(thermo["Step"][-1]), segment.n_steps)
         finally:

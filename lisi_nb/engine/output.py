@@ -30,6 +30,11 @@ class Output:
         return n
 
     @property
+    def logs(self) -> list[Path]:
+        """LAMMPS logs of the parts, in order of time."""
+        return [self.folder / log_file(part) for part in range(self.n_parts)]
+
+    @property
     def trajectories(self) -> list[Path]:
         """Binary trajectories of the parts that have one, in order of time."""
         files = (self.folder / trajectory_file(part) for part in range(self.n_parts))
@@ -58,7 +63,7 @@ class Output:
 
     def thermo(self) -> dict[str, Any]:
         """Thermo columns so far, on one axis of steps."""
-        return parse.joined([parse.thermo(self.folder / log_file(k)) for k in range(self.n_parts)], "Step")
+        return parse.joined([parse.thermo(file) for file in self.logs], "Step")
 
     def model_deviation(self) -> dict[str, Any]:
         """Ensemble deviation so far, on one axis of steps."""

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 
 from lisi_nb.engine import parse
+from lisi_nb.engine.growing import Table, growing_thermo
 from lisi_nb.engine.lammps import STOP_REQUEST, log_file, trajectory_file
 from lisi_nb.engine.output import Output
 from lisi_nb.engine.processes import start_of
@@ -41,9 +42,8 @@ class Goal:
     first: int = 0
 
 
-def progress(output: Output, goal: Goal) -> dict[str, Any]:
-    """Step, speed (steps/s) and time left (s) of the run, from the log of its present segment."""
-    thermo = Output.thermo(output)
+def progress(thermo: Table, goal: Goal) -> dict[str, Any]:
+    """Step, speed (steps/s) and time left (s) of the run, from the thermo columns of its present segment."""
     if "Step" not in thermo:
         return {"step": goal.first, "target": goal.target, "steps_per_s": None, "left_s": None}
     steps, seconds = thermo["Step"], thermo["CPU"]
@@ -119,7 +119,7 @@ def watch(
 
     `part` is that of a LAMMPS process, which ends by itself on a stop request; ``None`` is any other, ended at once.
     """
-    output = Output(folder)
+    output, log = Output(folder), growing_thermo()
     with (folder / "stdout.txt").open("w") as screen:
         process = subprocess.Popen(command_line, cwd=folder, env=variables, stdout=screen, stderr=subprocess.STDOUT)
     asked_at: float | None = None
@@ -135,7 +135,7 @@ def watch(
                 end(process, 0)  # at once: every further byte is lost
                 break
             joined = joined or cut_repeated(output, part or 0)
-            run.update(**identity(), **progress(output, goal))
+            run.update(**identity(), **progress(log.read([(file, 0) for file in output.logs]), goal))
             if asked_at is None and (run.folder / STOP_REQUEST).exists():
                 asked_at = time.monotonic()
                 (folder / STOP_REQUEST).touch()

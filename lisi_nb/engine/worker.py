@@ -50,12 +50,13 @@ def simulate(run: Run, output: Output, device: Device, goal: Goal, restart: str 
     """
     part = output.n_parts if restart else 0
     outcome = watch(run, output.folder, command(device, part, restart), environment(device), goal, part)
-    now = progress(output, goal)
+    thermo = Output.thermo(output)
+    now = progress(thermo, goal)
     run.update(**now)
     if outcome.full:
         run.update(message=FULL)
         return "interrupted"
-    finite = all(np.isfinite(column).all() for column in Output.thermo(output).values())
+    finite = all(np.isfinite(column).all() for column in thermo.values())
     if outcome.asked:
         how = "LAMMPS did not answer and was killed" if outcome.killed else "everything written is kept"
         run.update(message=f"Stopped on request at step {now['step']} of {goal.target}; {how}.")

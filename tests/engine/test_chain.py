@@ -221,7 +221,7 @@ def test_a_chain_that_starts_over_keeps_what_it_had(finished):
     before = finished.folder / "previous-1" / runs.SEGMENTS
     assert len(list(before.glob("*/step.json"))) == 6
     assert json.loads((before / "stop.json").read_text())["name"] == "end"
-    assert supervise.progress(finished.segments[0], supervise.Goal(50, 600))["step"] == 50
+    assert supervise.progress(finished.segments[0].thermo(), supervise.Goal(50, 600))["step"] == 50
 
 
 def test_waiting_for_a_chain_that_failed_raises(empty_data):

@@ -14,7 +14,7 @@ from synthetic import make_run, moving_fronts
 
 from lisi_nb import paths, potentials
 from lisi_nb.analysis.trust import trust
-from lisi_nb.engine import devices, launch, worker
+from lisi_nb.engine import devices, launch, parse, supervise, worker
 from lisi_nb.engine.devices import Device
 from lisi_nb.studies import interdiffusion
 
@@ -36,6 +36,19 @@ def test_a_worker_whose_run_was_started_anew_ends_itself_and_lammps(empty_data):
     # The worker is a child of this test: a zombie has ended.
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
     assert run.recorded()["state"] == "queued"
+
+
+def test_a_look_at_a_run_reads_only_what_is_new(doubtful, monkeypatch):
+    monkeypatch.undo()
+    read, whole_lines = [], parse.whole_lines
+    monkeypatch.setattr(parse, "whole_lines", lambda file, start=0: read.append(start) or whole_lines(file, start))
+    monkeypatch.setattr(supervise, "LOOK_EVERY_S", 0.05)
+    text = "Step Temp CPU\n" + "".join(f"{k} 900 {k}\n" for k in range(1000))
+    (doubtful.folder / "log.lammps").write_text(text)
+    supervise.watch(doubtful, doubtful.folder, ["sleep", "1"], {}, supervise.Goal(9999, 9999), 0)
+    assert doubtful.recorded()["step"] == 999
+    assert len(read) > 3
+    assert read.count(0) == 1
 
 
 @pytest.mark.parametrize("state", ["running", "interrupted", "stopped", "finished"])
