@@ -26,7 +26,8 @@ def command_run(options: argparse.Namespace) -> Answer:
     if state == "finished":
         say("  these inputs have been run before; opening that run")
     elif state in ("failed", "stopped", "interrupted") and not options.again:
-        say(f"  it {state} earlier; go on with `lisi-nb resume {run.id}`, or start it over with --again")
+        how = "" if state == "failed" else f"go on with `lisi-nb resume {run.id}`, or "
+        say(f"  it is {state}; {how}start it over with --again")
         return 1, summary(run)
     cluster.start(run, options.cluster, again=options.again)
     if not options.detach:

@@ -38,15 +38,35 @@ from lisi_nb.engine.run import write_json
 from lisi_nb.errors import RunFailed
 
 # What LAMMPS or DeePMD says -> what a user can do about it.
-ADVICE = {
+PHYSICS = {
     "Lost atoms": "Atoms left the cell: the time step is too long or the start overlaps. Halve timestep_fs.",
     "Non-numeric": "The forces blew up. Halve timestep_fs; look whether the model deviation is high.",
     "Out of range atoms": "Atoms moved too far between neighbour lists. Halve timestep_fs.",
     "Unrecognized pair style 'deepmd'": "This LAMMPS lacks the DeePMD plugin. `make setup` installs the right one.",
-    "RESOURCE_EXHAUSTED": "The GPU is out of memory. Use fewer atoms, another GPU, or device='cpu'.",
-    "out of memory": "Memory is exhausted. Use fewer atoms or another device.",
-    "bad_alloc": "Memory is exhausted. Use fewer atoms or another device.",
-    "No space left": "The disk is full. Remove old runs under data/runs.",
+}
+_MEMORY = (
+    "Memory is exhausted. Free some (`nvidia-smi` and `top` say who holds it), then `lisi-nb resume`. If it was alone "
+    "there, make a new run with fewer atoms or on another device."
+)
+_MPI = "The ranks lost each other. `lisi-nb resume` goes on; if it comes again, make a new run on fewer ranks (cpu:1)."
+_GPU = "The GPU or its driver failed. See `nvidia-smi`, then `lisi-nb resume`."
+# As above, where neither input nor physics are to blame: the run goes on once the machine does.
+MACHINE = {
+    "RESOURCE_EXHAUSTED": _MEMORY,
+    "out of memory": _MEMORY,
+    "memory is not enough": _MEMORY,
+    "bad_alloc": _MEMORY,
+    "Failed to allocate": _MEMORY,
+    "Failed to reallocate": _MEMORY,
+    "No space left": "The disk is full. Free space (`lisi-nb clean`), then `lisi-nb resume`.",
+    "Bus error": "Shared memory or the disk is full. Free /dev/shm, then `lisi-nb resume`.",
+    "Fatal error in PMPI": _MPI,
+    "Fatal error in internal": _MPI,
+    "HYDU_": _MPI,
+    "HYDT_": _MPI,
+    "CUDA_ERROR_LAUNCH_FAILED": _GPU,
+    "CUDA_ERROR_UNKNOWN": _GPU,
+    "CUDA_ERROR_ECC": _GPU,
 }
 
 # LAMMPS's launcher imports TensorFlow to find the libraries; asked once, it need not do so at every start.
@@ -144,14 +164,29 @@ def read_final(folder: Path) -> Atoms:
 
 def failure(folder: Path, code: int, part: int = 0) -> str:
     """LAMMPS's own message, its last lines, and what to do."""
-    screen = [f for f in (folder / log_file(part), folder / "stdout.txt") if f.exists()]
-    said = next((found[0] for f in screen if (found := parse.errors(f))), f"LAMMPS ended with code {code}")
-    text = "\n".join(f.read_text(errors="replace") for f in screen)
-    advice = next((tip for words, tip in ADVICE.items() if words.lower() in text.lower()), "")
+    files = (folder / log_file(part), folder / "stdout.txt")
+    said = next((found[0] for f in files if (found := parse.errors(f))), f"LAMMPS ended with code {code}")
+    text = _screen(folder, part)
+    advice = (PHYSICS | MACHINE).get(_cause(text))
     lines = (line for line in text.splitlines() if line.strip() and not line.startswith("-----"))
     tail = [line for line in lines if not any(word in line for word in NOISE)][-8:]
     remedy = advice or "Read log.lammps and stdout.txt in the run folder; `lisi-nb doctor` checks the installation."
     return f"{said}\nWhat to do: {remedy}\nLast lines:\n  " + "\n  ".join(tail)
+
+
+def broke_down(folder: Path, part: int = 0) -> bool:
+    """Whether the machine ended a program (memory, disk, MPI, GPU), not its input or the physics: it can go on."""
+    return _cause(_screen(folder, part)) in MACHINE
+
+
+def _screen(folder: Path, part: int) -> str:
+    files = (folder / log_file(part), folder / "stdout.txt")
+    return "\n".join(file.read_text(errors="replace") for file in files if file.exists())
+
+
+def _cause(text: str) -> str:
+    """The words of `PHYSICS`, else of `MACHINE`, that occur in what a program said."""
+    return next((words for words in PHYSICS | MACHINE if words.lower() in text.lower()), "")
 
 
 def link_models(folder: Path, models: list[Path]) -> list[str]:

@@ -27,7 +27,7 @@ from lisi_nb.analysis.trust import trust
 from lisi_nb.engine import chain, devices
 from lisi_nb.engine.candidates import save_candidates
 from lisi_nb.engine.devices import Device
-from lisi_nb.engine.execute import command, environment, failure
+from lisi_nb.engine.execute import broke_down, command, environment, failure
 from lisi_nb.engine.lammps import FINAL_DATA, STOP_REQUEST
 from lisi_nb.engine.output import Output
 from lisi_nb.engine.run import Run, Segment, scheduled, write_json
@@ -69,7 +69,7 @@ def simulate(run: Run, output: Output, device: Device, goal: Goal, restart: str 
         return "interrupted"
     message = failure(output.folder, outcome.code, part)
     run.update(message=message if finite else "The energy is not finite: the forces blew up.\n" + message)
-    return "failed"
+    return "interrupted" if finite and broke_down(output.folder, part) else "failed"
 
 
 def perform(run: Run, task: Task, segment: Segment, goal: Goal) -> str:
@@ -87,10 +87,11 @@ def perform(run: Run, task: Task, segment: Segment, goal: Goal) -> str:
         run.update(message=f"{task.module} was killed from outside. Go on with `lisi-nb resume`.")
         return "interrupted"
     said = (segment.folder / "stdout.txt").read_text(errors="replace").splitlines()[-8:]
-    run.update(
-        message=f"{task.module} in {segment.folder.name} ended with code {outcome.code}:\n  " + "\n  ".join(said)
-    )
-    return "failed"
+    broken = broke_down(segment.folder)
+    then = "\nMemory, disk or GPU failed, not the task: see to it, then `lisi-nb resume`." if broken else ""
+    words = "\n  ".join([f"{task.module} in {segment.folder.name} ended with code {outcome.code}:", *said])
+    run.update(message=words + then)
+    return "interrupted" if broken else "failed"
 
 
 def follow_chain(run: Run, device: Device, target: int) -> str:

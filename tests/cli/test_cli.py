@@ -99,6 +99,19 @@ def test_a_failed_run_is_exit_code_1(call, empty_data):
     assert "--again" in err or code == 0
 
 
+@pytest.mark.parametrize(("state", "goes_on"), [("failed", False), ("stopped", True), ("interrupted", True)])
+def test_only_what_goes_on_is_told_to_be_resumed(call, smoke_run, empty_data, state, goes_on):
+    """Resuming a failed run starts it over: that is called by its name."""
+    kept = empty_data / "runs" / "interdiffusion" / smoke_run.folder.name
+    shutil.copytree(smoke_run.folder, kept, symlinks=True)
+    runs.Run(kept).update(state=state, message="")
+    code, _, err = call("run", "interdiffusion", "--scale", "smoke", "--device", "cpu")
+    assert code == 1
+    assert f"it is {state}; " in err
+    assert "start it over with --again" in err
+    assert ("lisi-nb resume" in err) == goes_on
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

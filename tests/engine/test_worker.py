@@ -16,6 +16,8 @@ from lisi_nb import paths, potentials
 from lisi_nb.analysis.trust import trust
 from lisi_nb.engine import devices, launch, parse, supervise, worker
 from lisi_nb.engine.devices import Device
+from lisi_nb.engine.run import Segment
+from lisi_nb.engine.steps import Task
 from lisi_nb.studies import interdiffusion
 
 
@@ -49,6 +51,43 @@ def test_a_look_at_a_run_reads_only_what_is_new(doubtful, monkeypatch):
     assert doubtful.recorded()["step"] == 999
     assert len(read) > 3
     assert read.count(0) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "advice"),
+    [
+        (
+            "ERROR on proc 0: DeePMD-kit C API Error: RESOURCE_EXHAUSTED: OOM when allocating",
+            "interrupted",
+            "free some",
+        ),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", "interrupted", "free some"),
+        ("ERROR: Failed to allocate 8000 bytes for array atom:x", "interrupted", "lisi-nb resume"),
+        ("Fatal error in PMPI_Init: Other MPI error, error stack:", "interrupted", "fewer ranks"),
+        ("=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\nBus error (signal 7)", "interrupted", "/dev/shm"),
+        ("could not synchronize: CUDA_ERROR_LAUNCH_FAILED", "interrupted", "nvidia-smi"),
+        ("ERROR: Lost atoms: original 10 current 9\nstd::bad_alloc", "failed", "Halve timestep_fs"),
+        ("ERROR: Unknown command: fixx", "failed", "Read log.lammps"),
+    ],
+)
+def test_a_machine_that_fails_is_told_from_physics_that_does(doubtful, monkeypatch, said, state, advice):
+    """What an interrupted run has done is kept on resume; a failed one starts over."""
+    monkeypatch.undo()
+
+    def ends(run, folder, *_):
+        (folder / "stdout.txt").write_text(said + "\n")
+        return supervise.Outcome(code=1, full=False, asked=False, killed=False)
+
+    monkeypatch.setattr(worker, "watch", ends)
+    device, goal = Device("cpu", "test", 1), supervise.Goal(300, 300)
+    assert worker.simulate(doubtful, doubtful, device, goal) == state
+    message = doubtful.recorded()["message"]
+    assert advice.lower() in message.lower()
+    assert ("lisi-nb resume" in message) == (state == "interrupted")
+    assert worker.perform(doubtful, Task("lisi_nb.paths"), Segment(doubtful.folder), goal) == state
+    assert ("lisi-nb resume" in doubtful.recorded()["message"]) == (state == "interrupted")
+    (doubtful.folder / "log.lammps").write_text("Step Temp CPU\n0 nan 0\n")
+    assert worker.simulate(doubtful, doubtful, device, goal) == "failed"
 
 
 @pytest.mark.parametrize("state", ["running", "interrupted", "stopped", "finished"])
