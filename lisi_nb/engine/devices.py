@@ -1,6 +1,7 @@
 """Where LAMMPS can run on this machine: CPU ranks or a GPU, each named.
 
-``LISI_NB_DEVICE`` says what ``auto`` means, for a machine that is shared: ``LISI_NB_DEVICE=cpu:4``.
+``LISI_NB_DEVICE`` says what ``auto`` means, for a machine that is shared: ``LISI_NB_DEVICE=cpu:4``. Where
+``CUDA_VISIBLE_DEVICES`` is set, other GPUs are not there; its numbers, like ours, are those of nvidia-smi.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from importlib import metadata
 from pathlib import Path
 
 from lisi_nb.errors import check_choice, check_range
+
+VISIBLE, SLICE = "CUDA_VISIBLE_DEVICES", "MIG-"
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,35 @@ def _smi() -> list[tuple[str, str, int]]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
-    query = [tool, "--query-gpu=index,name,memory.free", "--format=csv,noheader,nounits"]
-    done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=20)
-    rows = [line.split(", ") for line in done.stdout.splitlines() if line.count(", ") == 2]
+    rows = _query(tool, "index,name,memory.free")
+    shown = os.environ.get(VISIBLE)
+    if shown is not None and not shown.startswith(SLICE):
+        ids = dict(_query(tool, "index,uuid")) if "GPU-" in shown else {}
+        wanted = [word.strip() for word in shown.split(",") if word.strip()]
+        rows = [row for row in rows if any(row[0] == w or ids.get(row[0], "").startswith(w) for w in wanted)]
     return [(index, name, int(float(free_MiB)) * 2**20) for index, name, free_MiB in rows]
+
+
+def _query(tool: str, fields: str) -> list[list[str]]:
+    query = [tool, f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
+    done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=20)
+    return [line.split(", ") for line in done.stdout.splitlines() if line.count(", ") == fields.count(",")]
+
+
+def told(device: Device) -> str:
+    """What CUDA is told to see: nothing, a GPU, or a slice of one (MIG) where the environment names that."""
+    shown = os.environ.get(VISIBLE, "")
+    return "" if device.kind == "cpu" else shown if shown.startswith(SLICE) else device.cuda_visible
+
+
+def check_there(device: Device) -> None:
+    """Raise ``ValueError`` when the GPU of `device` is not on this machine, or ``CUDA_VISIBLE_DEVICES`` hides it."""
+    if device.kind == "gpu" and device.cuda_visible not in (found := dict(gpus())):
+        there = ", ".join(f"gpu:{number}" for number in found) or "none"
+        raise ValueError(
+            f"gpu:{device.cuda_visible} is not there. Allowed: {there} ({VISIBLE}={os.environ.get(VISIBLE)}). Start it "
+            "where its GPU is, or make a new run on another device."
+        )
 
 
 def gpu_backend_installed() -> bool:

@@ -21,7 +21,7 @@ from ase.io.lammpsdata import write_lammps_data
 
 from lisi_nb import paths
 from lisi_nb.engine import parse
-from lisi_nb.engine.devices import Device
+from lisi_nb.engine.devices import Device, told
 from lisi_nb.engine.growing import growing_thermo
 from lisi_nb.engine.lammps import (
     DATA_FILE,
@@ -128,7 +128,8 @@ def environment(device: Device) -> dict[str, str]:
         "DP_INTRA_OP_PARALLELISM_THREADS": "1",
         "DP_INTER_OP_PARALLELISM_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": device.cuda_visible if device.kind == "gpu" else "",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as nvidia-smi counts; CUDA would begin with the fastest
+        "CUDA_VISIBLE_DEVICES": told(device),
     }
     chosen |= {name: ":".join(filter(None, (os.environ.get(name), own.get(name)))) for name in PATHS}
     return own | os.environ | chosen

@@ -125,6 +125,8 @@ def place(run: Run, status: dict[str, Any]) -> Device:
     scheduler = scheduled(status)
     if scheduler is None:
         device = Device(**run.manifest["device"])
+        devices.check_there(device)
+        device = replace(device, cuda_visible=devices.told(device))
         run.update(device=asdict(device))
         return device
     job_id = next((os.environ[name] for name in JOB_ID_NAMES if name in os.environ), scheduler["job_id"])
@@ -182,7 +184,11 @@ def main(folder: Path, restart: str = "") -> int:
     if scheduled(status) and status["state"] != "queued":
         print(f"{run.id} is {status['state']}: a scheduler started its job a second time. Nothing is done.")
         return 1
-    device = place(run, status)
+    try:
+        device = place(run, status)
+    except ValueError as error:
+        run.update(state="interrupted", ended=time.time(), message=str(error))
+        return 1
 
     def killed(number: int, _: Any) -> None:
         run.update(state="interrupted", ended=time.time(), message=f"Ended by signal {signal.Signals(number).name}.")

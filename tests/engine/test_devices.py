@@ -20,8 +20,57 @@ def fake_smi(tmp_path, monkeypatch):
         tool.write_text(f"#!/bin/sh\nprintf '{answer}'\n")
         tool.chmod(tool.stat().st_mode | stat.S_IEXEC)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     return install
+
+
+UUIDS = {"0": "GPU-aa11", "1": "GPU-bb22", "2": "GPU-bb33"}
+
+
+@pytest.fixture
+def three(fake_smi, tmp_path, monkeypatch):
+    """Three GPUs, by number and by id."""
+    fake_smi("")
+    rows = {"index,uuid": [f"{k}, {uuid}" for k, uuid in UUIDS.items()]}
+    rows["index,name,memory.free"] = [f"{k}, H200, 1024" for k in UUIDS]
+    cases = "".join(
+        f"*={fields}) printf '%s\\n' " + " ".join(f"'{r}'" for r in lines) + ";;\n" for fields, lines in rows.items()
+    )
+    (tmp_path / "nvidia-smi").write_text(f'#!/bin/sh\ncase "$1" in\n{cases}esac\n')
+    return lambda shown: monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+
+
+@pytest.mark.parametrize(
+    ("shown", "numbers"),
+    [("2,1", ["1", "2"]), ("1", ["1"]), ("GPU-aa11", ["0"]), ("GPU-bb", ["1", "2"]), ("", []), ("-1", []), ("7", [])],
+)
+def test_gpus_that_the_environment_hides_are_not_there(three, shown, numbers):
+    """Slurm or the user has given some of the GPUs: numbers stay those of nvidia-smi, the others are not offered."""
+    three(shown)
+    assert [number for number, _ in devices.gpus()] == numbers
+    hidden = next(number for number in UUIDS if number not in numbers)
+    with pytest.raises(ValueError, match="no NVIDIA GPU answers" if not numbers else "gpu:.' is not there"):
+        devices.choose(f"gpu:{hidden}")
+    with pytest.raises(ValueError, match=rf"gpu:{hidden} is not there\. Allowed: .*CUDA_VISIBLE_DEVICES={shown}\)"):
+        devices.check_there(Device("gpu", "H200", 1, hidden))
+    for number in numbers:
+        device = devices.choose(f"gpu:{number}")
+        devices.check_there(device)
+        assert environment(device)["CUDA_VISIBLE_DEVICES"] == number
+
+
+def test_a_slice_of_a_gpu_is_used_as_the_environment_names_it(three):
+    three("MIG-4f1c")
+    device = devices.choose("gpu")
+    devices.check_there(device)
+    assert environment(device)["CUDA_VISIBLE_DEVICES"] == "MIG-4f1c"
+    assert environment(Device("cpu", "X", 1))["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_cuda_counts_as_nvidia_smi_does(monkeypatch):
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    assert environment(Device("gpu", "G", 1, "1"))["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
 def test_cpu_is_named_and_uses_the_allowed_cores():

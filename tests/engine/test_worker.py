@@ -14,9 +14,9 @@ from synthetic import make_run, moving_fronts
 
 from lisi_nb import paths, potentials
 from lisi_nb.analysis.trust import trust
-from lisi_nb.engine import devices, launch, parse, supervise, worker
+from lisi_nb.engine import devices, launch, parse, seal, supervise, worker
 from lisi_nb.engine.devices import Device
-from lisi_nb.engine.run import Segment
+from lisi_nb.engine.run import Run, Segment, write_json
 from lisi_nb.engine.steps import Task
 from lisi_nb.studies import interdiffusion
 
@@ -171,6 +171,22 @@ def test_a_deviation_that_is_no_number_has_failed_and_is_none_in_files():
     found = trust(np.array([0.0, np.nan]), low, high).to_dict()
     assert (found["accurate"], found["candidate"], found["failed"], found["largest_eV_A"]) == (0.5, 0.0, 0.5, None)
     assert trust(np.array([]), low, high).to_dict()["accurate"] is None
+
+
+def test_the_gpu_that_was_used_is_noted_and_one_that_is_hidden_is_said(doubtful, monkeypatch):
+    monkeypatch.undo()
+    for name in ("manifest.json", seal.COPY):
+        write_json(doubtful.folder / name, doubtful.manifest | {"device": vars(Device("gpu", "H200", 1, "1"))})
+    doubtful = Run(doubtful.folder)
+    monkeypatch.setattr(devices, "gpus", lambda: [("1", "H200 (139 GiB free)")])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-4f1c")
+    assert worker.place(doubtful, doubtful.recorded()).cuda_visible == "MIG-4f1c"
+    assert doubtful.recorded()["device"]["cuda_visible"] == "MIG-4f1c"
+    monkeypatch.setattr(devices, "gpus", lambda: [("0", "H200 (139 GiB free)")])
+    assert worker.main(doubtful.folder) == 1
+    status = doubtful.recorded()
+    assert status["state"] == "interrupted"
+    assert "gpu:1 is not there. Allowed: gpu:0" in status["message"]
 
 
 @pytest.mark.parametrize(
