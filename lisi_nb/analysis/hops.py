@@ -113,11 +113,14 @@ def contact_survival(
     *,
     max_lag_frames: int = 50,
     cutoff_A: float = LI_SI_A,
+    clusters: bool = False,
 ) -> Contacts:
     """How long lithium stays at the silicon it touches: ``C(t) = <h(s) h(s + t)> / <h(s)>`` over Li-Si pairs.
 
     ``h`` is 1 while a pair is within `cutoff_A` (intermittent definition: a contact may break in between). Memory is
     that of the contacts of `max_lag_frames` frames.
+
+    With `clusters`, a pair is a Li and a whole cluster of silicon as it is at time s: sliding along it ends nothing.
 
     Parameters
     ----------
@@ -137,13 +140,17 @@ def contact_survival(
     """
     check_range("max_lag_frames", max_lag_frames, 1, 10**5)
     si = both_elements(is_si)
-    recent: deque[Array] = deque(maxlen=max_lag_frames + 1)
+    place, own = np.cumsum(si) - 1, np.arange(si.sum())  # of an atom among the silicon; each silicon by itself
+    recent: deque[tuple[Array, Array]] = deque(maxlen=max_lag_frames + 1)  # group of each silicon, contacts with them
     rows: list[Array] = []  # one for each origin: contacts that hold after each lag
-    for frame in frames:
-        recent.append(_contacts(np.asarray(frame), si, cell_A, periodic, cutoff_A))
+    for frame in map(np.asarray, frames):
+        li, silicon = pairs_between(frame, ~si, si, cell_A, periodic, cutoff_A)
+        group = silicon_clusters(frame, si, cell_A, periodic).label if clusters else own
+        recent.append((group, _contacts(li, group[place[silicon]], len(si))))
         rows.append(np.full(max_lag_frames + 1, np.nan))
-        for lag in range(len(recent)):
-            rows[-1 - lag][lag] = len(np.intersect1d(recent[-1], recent[-1 - lag], assume_unique=True))
+        for lag, (group, before) in enumerate(reversed(recent)):
+            now = _contacts(li, group[place[silicon]], len(si))
+            rows[-1 - lag][lag] = len(np.intersect1d(now, before, assume_unique=True))
     table = np.array(rows)[:, : len(rows)]
     if len(rows) < 2 or not np.nansum(table[:, 0]):
         raise ValueError(f"{len(rows)} frames with {np.nansum(table[:, 0]):.0f} contacts: two frames are needed.")
@@ -160,10 +167,9 @@ def contact_survival(
     return Contacts(lags, survival, Measured(value, error, "ps"), said)
 
 
-def _contacts(positions: Array, si: Array, cell: Array, periodic: tuple[bool, bool, bool], cutoff: float) -> Array:
-    """Numbers that name the Li-Si pairs in contact, sorted."""
-    li, silicon = pairs_between(positions, ~si, si, cell, periodic, cutoff)
-    return np.sort(li.astype(np.int64) * len(si) + silicon)
+def _contacts(li: Array, group: Array, n_atoms: int) -> Array:
+    """Numbers that name each Li and the groups of silicon it touches, sorted."""
+    return np.unique(li.astype(np.int64) * n_atoms + group)
 
 
 def _survival(table: Array) -> Array:

@@ -21,6 +21,14 @@ def amorphous_volume_A3(x: float) -> float:
     return sum(a * x**k for k, a in enumerate(_VOLUME_A3))
 
 
+def at_amorphous_volume(atoms: Atoms) -> Atoms:
+    """A copy of a LixSi cell, scaled evenly to `amorphous_volume_A3`; fractional coordinates stay."""
+    out, n_si = atoms.copy(), int((atoms.numbers == 14).sum())
+    scale = np.cbrt(n_si * amorphous_volume_A3((len(atoms) - n_si) / n_si) / atoms.get_volume())
+    out.set_cell(atoms.cell * scale, scale_atoms=True)
+    return out
+
+
 def delithiated(x: float, repeats: tuple[int, int, int] = (2, 2, 2), seed: int = 0) -> Atoms:
     """Remove lithium at random from a supercell of Li15Si4 until LixSi is left, at the amorphous volume.
 
@@ -59,6 +67,5 @@ def delithiated(x: float, repeats: tuple[int, int, int] = (2, 2, 2), seed: int =
         raise ValueError(f"x={x:g} leaves no Li beside {n_si} Si: for pure silicon use melt_quench.")
     gone = np.random.default_rng(seed).permutation(li)[: len(li) - n_li]
     out = atoms[np.setdiff1d(np.arange(len(atoms)), gone)]
-    scale = np.cbrt(n_si * amorphous_volume_A3(n_li / n_si) / out.get_volume())
-    out.set_cell(out.cell * scale, scale_atoms=True)
+    out = at_amorphous_volume(out)
     return out[np.argsort(out.numbers, kind="stable")]

@@ -119,6 +119,19 @@ def test_contacts_that_never_return():
     assert found.time_ps.value == pytest.approx(-1 / math.log(0.9), rel=0.05)
 
 
+def test_sliding_along_a_cluster_is_staying_at_it():
+    """One Li goes from atom to atom of a dimer, one from the dimer to a lone Si 12 A away and back."""
+    si = np.array([[2.0, 2, 2], [4.4, 2, 2], [16.0, 2, 2]])
+    slides = [np.array([0.0, 4.0, 2.0]), np.array([6.4, 4.0, 2.0])]  # 2.8 A from one atom, 4.8 A from the other
+    changes = [np.array([2.0, 2.0, 5.0]), np.array([16.0, 2.0, 5.0])]
+    frames = [np.vstack([si, slides[k % 2], changes[k % 2]]) for k in range(12)]
+    is_si, cell = np.arange(5) < 3, np.full(3, 24.0)
+    by_atom = contact_survival(frames, 1.0, is_si, cell, max_lag_frames=2)
+    by_cluster = contact_survival(frames, 1.0, is_si, cell, max_lag_frames=2, clusters=True)
+    np.testing.assert_allclose(by_atom.survival, [1, 0, 1])
+    np.testing.assert_allclose(by_cluster.survival, [1, 0.5, 1])
+
+
 def test_moves_along_a_cluster_and_between_clusters():
     """A dimer and a lone Si 12 A apart: one Li circles the dimer, one swaps clusters, one comes and goes, one rests."""
     si = np.array([[2.0, 2, 2], [4.4, 2, 2], [16.0, 2, 2]])

@@ -22,7 +22,7 @@ from lisi_nb.engine import run as runs
 from lisi_nb.engine.parse import Frame
 from lisi_nb.engine.steps import Step, Stop
 from lisi_nb.structures.crystals import crystal
-from lisi_nb.structures.delithiated import delithiated
+from lisi_nb.structures.delithiated import amorphous_volume_A3, delithiated
 from lisi_nb.studies import lixsi
 from lisi_nb.studies.lixsi import (
     Params,
@@ -30,6 +30,7 @@ from lisi_nb.studies.lixsi import (
     arrhenius_of,
     claims,
     compare,
+    orderings,
     plan,
     scaled,
     table_1,
@@ -57,7 +58,7 @@ def test_paper_scale_is_the_papers(x):
         if f.metadata["paper"] is not None:
             assert getattr(params, f.name) == f.metadata["paper"], f.name
     assert lixsi.n_atoms(params) == 128 + round(128 * x)
-    assert params.start == ("crystal" if x == 3.75 else "amorphous")
+    assert params.start == ("crystal" if x == 3.75 else "searched")
     assert params.equilibrate_ps + params.duration_ps == 5000
     assert len(lixsi.variants("paper")) == 5 * 9
 
@@ -66,12 +67,14 @@ def test_paper_scale_is_the_papers(x):
 @pytest.mark.parametrize("x", [0.25, 2.25, 3.75])
 def test_every_scale_can_be_built_and_planned(scale, x):
     params = scaled(scale, x, seed=5)
+    if params.start == "searched":  # 2000 orderings of 416 atoms take hours
+        params = params.replace(n_orderings=4, repeats="1x1x1")
     atoms = lixsi.build(params)
     assert len(atoms) == lixsi.n_atoms(params)
     assert atoms.info["warnings"] == []
     assert f"x = {x:.3f}" in atoms.info["report"]
     step = plan(params, ())
-    assert step.name == ("equilibrate" if x == 3.75 else "anneal")
+    assert step.name == ("anneal" if params.start == "amorphous" else "equilibrate")
     assert step.segment.seed == 5
     assert {stage.relax for stage in step.segment.stages} == {"iso"}
 
@@ -116,6 +119,26 @@ def test_the_plan_is_a_chain(start):
         assert (melt.start_K, melt.stop_K, cool.start_K, cool.stop_K) == (1500, 1500, 1500, 800)
 
 
+def test_a_searched_start_is_the_lowest_ordering_on_the_sites_of_the_crystal(tmp_path, monkeypatch):
+    monkeypatch.setenv("LISI_NB_DATA", str(tmp_path))
+    params = SMOKE.replace(x=3.5, start="searched", n_orderings=4)
+    said = []
+    atoms = lixsi.build(params, lambda what, done, of: said.append(what))
+    assert atoms.info["report"] == "Li56Si16, x = 3.500: the lowest of 4 orderings of Li on the sites of Li15Si4"
+    search = orderings.lowest_orderings(3.5, population=4, n_generations=1, n_relaxed=1, seed=params.seed).search
+    assert search.energies_eV.min() == pytest.approx(search.best[0].energy_eV)
+    kept = search.remaining()
+    np.testing.assert_allclose(
+        np.sort(atoms.get_scaled_positions().round(9), axis=0), np.sort(kept.get_scaled_positions().round(9), axis=0)
+    )
+    assert atoms.cell.orthorhombic
+    assert atoms.get_volume() / 16 == pytest.approx(amorphous_volume_A3(3.5))
+    assert any("4 of 4" in line for line in said)
+    assert lixsi.expected_segments(params) == 2  # it is not molten
+    crystal_itself = lixsi.build(SMOKE.replace(x=3.75, start="searched"))
+    assert "crystal" in crystal_itself.info["report"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -123,7 +146,7 @@ def test_the_plan_is_a_chain(start):
         (dict(x=0.0), "x=0.0 .*is outside 0.25 to 3.75"),
         (dict(temperature_K=5000.0), "temperature_K=5000.0 K is outside 300 to 1400 K"),
         (dict(repeats="4x4x4"), "repeats='4x4x4' is not known. Allowed: 1x1x1"),
-        (dict(start="glass"), "start='glass' is not known. Allowed: amorphous, crystal"),
+        (dict(start="glass"), "start='glass' is not known. Allowed: amorphous, crystal, searched"),
         (dict(duration_ps=0.3), "gives 15 frames, too few to fit a diffusion coefficient .20 needed.. Sample longer"),
         (dict(frame_ps=0.002, timestep_fs=3.0), "is shorter than one time step"),
         (dict(temperature_K=1400.0, melt_K=1200.0), "nothing would be cooled"),
@@ -385,6 +408,8 @@ def result(x=2.25, temperature_K=800.0, D=1e-5, error=0.05, n_runs=3, state="sol
     quantities = {
         "tracer_D": measured,
         "collective_D": measured,
+        "cluster_time": Measured(9.0, 0.5, "ps"),
+        "hop_rate": Measured(0.5, 0.02, "1/ps"),
         "cn_si_si": Measured(1.2, 0.05, "1"),
         "cn_li_si": Measured(7 - x, 0.05, "1"),
         "share_cn_up_to_2": Measured(0.2 - 0.05 * x, 0.001, "1"),
@@ -490,6 +515,13 @@ def test_comparison_judges_only_at_the_papers_conditions():
     assert rows["collective_D"].paper == pytest.approx(D, rel=0.005)
     molten_crystal = result(3.75, 600.0, NAN, params=scaled("paper", 3.75, start="amorphous").to_dict())
     assert lixsi.at_paper_conditions(molten_crystal) == "molten, not the Li15Si4 crystal"
+    for changes, said in (
+        ({"start": "amorphous"}, "start='amorphous', not the lowest of a search over orderings"),
+        ({"n_orderings": 12}, "12 orderings searched; 500 needed"),
+    ):
+        other = result(2.25, 800.0, D, params=scaled("paper", 2.25, temperature_K=800.0, **changes).to_dict())
+        assert lixsi.at_paper_conditions(other) == said
+        assert {r.agrees for r in compare(other)} == {"other conditions"}
     assert {q: r.agrees for q, r in rows.items()} == {"collective_D": "yes", "cn_si_si": "yes"}
     assert {r.agrees for r in compare(result(2.25, 800.0, 3 * D))} == {"no", "yes"}
     small = result(2.25, 800.0, D, params=scaled("lesson", 2.25, temperature_K=800.0).to_dict())
@@ -525,6 +557,22 @@ def test_claims_that_the_numbers_contradict_are_false():
         }
         found[name] = dataclasses.replace(r, quantities=quantities, speed_by_cn=turned)
     assert verdicts(found) == dict.fromkeys(("Q7", "Q8a", "Q8b", "Q9", "Q10"), "false")
+
+
+def test_a_crystal_that_melts_says_nothing_of_a_solid():
+    found = paper_results()
+    for name, r in found.items():
+        if r.x > 3.7:
+            found[name] = result(r.x, r.temperature_K, 1e-5, state="rearranged")
+    assert verdicts(found)["Q7"] == "undecided"
+
+
+def test_lithium_that_leaves_a_cluster_with_every_hop_does_not_stay_at_it():
+    found = {
+        name: dataclasses.replace(r, quantities=r.quantities | {"cluster_time": Measured(1.0, 0.05, "ps")})
+        for name, r in paper_results().items()
+    }
+    assert verdicts(found)["Q10"] == "false"
 
 
 def test_claims_are_undecided_without_seeds_compositions_or_contrast():

@@ -266,7 +266,7 @@ def test_inside_and_outside_weigh_shells_by_their_silicon():
 def test_numbers_are_not_judged_at_other_conditions():
     rows = nanoparticle.compare(families()["c-Li3.75Si"])
     assert {row.agrees for row in rows} == {"other conditions"}
-    assert rows[0].ours == Measured(1.2, 0.05, "1")
+    assert rows[0].ours.value == pytest.approx(1.2)
     assert "8 ps per composition, not 4000 ps" in nanoparticle.at_paper_conditions(families()["c-Li3.75Si"])
 
 

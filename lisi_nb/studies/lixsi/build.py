@@ -12,13 +12,15 @@ from lisi_nb import potentials
 from lisi_nb.engine.lammps import Segment, Stage
 from lisi_nb.engine.steps import Step, Stop
 from lisi_nb.structures.crystals import crystal
-from lisi_nb.structures.delithiated import X_MAX, delithiated
+from lisi_nb.structures.delithiated import X_MAX, at_amorphous_volume, delithiated
+from lisi_nb.studies.lixsi.orderings import lowest_orderings
 from lisi_nb.studies.lixsi.params import Params
 from lisi_nb.units import U_PER_A3_IN_G_CM3
 
 if TYPE_CHECKING:
     from lisi_nb.engine.chain import Done
 
+LARGEST_POPULATION = 40  # of a search, as in ``orderings.BRANCH["paper"]``
 RESTART_EVERY = 1000  # steps; at most this much is lost when a run is killed
 FEWEST_FRAMES = 20  # of the sampled time: 10 to 50 % of the lags are fitted, and a line wants 5 of them
 
@@ -50,7 +52,9 @@ def dump_every(params: Params) -> int:
 
 
 def build(params: Params, progress: Callable[[str, int, int], None] | None = None) -> Atoms:
-    """What the chain starts from: the Li15Si4 supercell with Li removed at random (at x = 3.75 the crystal itself).
+    """What the chain starts from: the Li15Si4 supercell without some Li (at x = 3.75 the crystal itself).
+
+    A search (``start="searched"``) is kept in the cache; stopped and built again, it goes on where it was.
 
     Raises
     ------
@@ -58,9 +62,12 @@ def build(params: Params, progress: Callable[[str, int, int], None] | None = Non
         A combination that cannot be run: what came, what is allowed, what to do.
     """
     check(params)
-    if params.start == "crystal" and params.x == X_MAX:
+    if params.start != "amorphous" and params.x == X_MAX:
         atoms = crystal("Li15Si4") * params.cells()
         what = "crystal"
+    elif params.start == "searched":
+        atoms, n_searched = _searched(params, progress)
+        what = f"the lowest of {n_searched} orderings of Li on the sites of Li15Si4"
     else:
         atoms = delithiated(params.x, params.cells(), params.seed)
         what = "Li15Si4 with random Li vacancies"
@@ -72,6 +79,23 @@ def build(params: Params, progress: Callable[[str, int, int], None] | None = Non
         warnings.append(f"x = {n_li / n_si:.3f} instead of {params.x:g}: {n_si} Si allow no nearer one")
     atoms.info = {"report": report, "warnings": warnings}
     return atoms
+
+
+def _searched(params: Params, progress: Callable[[str, int, int], None] | None) -> tuple[Atoms, int]:
+    """The lowest ordering found, at the amorphous volume, and the number looked at."""
+    population = min(LARGEST_POPULATION, max(4, params.n_orderings // 2))
+    found = lowest_orderings(
+        params.x,
+        params.potential,
+        repeats=params.cells(),
+        population=population,
+        n_generations=-(-params.n_orderings // population),
+        n_relaxed=1,
+        seed=params.seed,
+        progress=progress and (lambda text: progress(text, 0, params.n_orderings)),
+    )
+    atoms = at_amorphous_volume(found.search.remaining())
+    return atoms[np.argsort(atoms.numbers, kind="stable")], len(found.search.energies_eV)
 
 
 def n_atoms(params: Params) -> int:

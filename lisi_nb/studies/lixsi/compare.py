@@ -9,6 +9,7 @@ from itertools import combinations
 from lisi_nb import published
 from lisi_nb.studies.lixsi.across import ROOM_K, SAME_X, by_composition, lines, paper_D_cm2_s, paper_system
 from lisi_nb.studies.lixsi.analyse import LOW_CN, Result
+from lisi_nb.studies.lixsi.thermodynamics import FEWEST_SEARCHED
 from lisi_nb.units import Measured
 from lisi_nb.verdicts import Claim, Row, greater
 
@@ -28,8 +29,13 @@ def at_paper_conditions(result: Result) -> str:
         different.append(f"{p['duration_ps']:g} ps, not 4800 ps")
     if p["repeats"] != "2x2x2":
         different.append(f"{p['repeats']} cells, not 2x2x2")
-    if p["start"] != "crystal" and abs(result.x - CRYSTAL_X) < SAME_X:
-        different.append("molten, not the Li15Si4 crystal")
+    if abs(result.x - CRYSTAL_X) < SAME_X:
+        if p["start"] != "crystal":
+            different.append("molten, not the Li15Si4 crystal")
+    elif p["start"] != "searched":
+        different.append(f"start={p['start']!r}, not the lowest of a search over orderings")
+    elif p["n_orderings"] < FEWEST_SEARCHED:
+        different.append(f"{p['n_orderings']} orderings searched; {FEWEST_SEARCHED} needed")
     return "; ".join(different)
 
 
@@ -157,7 +163,7 @@ def _largest_between(results: Mapping[str, Result]) -> Claim:
             text, "undecided", f"{because}; needs solid results at x = 0.75, 1.00, 2.25, 3.50 and 3.75 (crystal)"
         )
     verdicts = [greater(m, e) for m in middle for e in ends]
-    verdicts += ["false" if r.tracer.diffusive and r.silicon.state == "solid" else "true" for r in crystal]
+    verdicts += ["undecided" if r.silicon.state != "solid" else str(not r.tracer.diffusive).lower() for r in crystal]
     return Claim(text, all_of(verdicts), because)
 
 
@@ -218,12 +224,18 @@ def _more_with_few_neighbours(results: Mapping[str, Result]) -> Claim:
 
 
 def _between_clusters(results: Mapping[str, Result]) -> Claim:
+    """Most moves lead along a cluster, some to another; and a Li hops more often than it leaves its cluster."""
     text = "Q10: Li stays at one Si cluster most of the time and hops to another now and then"
     verdicts, numbers = [], []
     for r in _coolest(results):
-        share, size = r.quantities["moves_to_another_cluster"], r.quantities["mean_cluster_size"]
-        numbers.append(f"x = {r.x:.2f}: {share} of the moves lead to another, Si clusters of {size.value:.1f} atoms")
+        q = r.quantities
+        share, stays, rate = q["moves_to_another_cluster"], q["cluster_time"], q["hop_rate"]
+        between = Measured(1 / rate.value, rate.error / rate.value**2, "ps") if rate.value > 0 else stays
+        numbers.append(
+            f"x = {r.x:.2f}: {share} of the moves lead to another, {stays} at a cluster, {between} between hops, Si "
+            f"clusters of {q['mean_cluster_size'].value:.1f} atoms"
+        )
         if any(abs(r.x - x) < SAME_X for x in MIDDLE_X):
-            verdicts += [greater(share, NEVER), greater(MOSTLY, share)]
+            verdicts += [greater(share, NEVER), greater(MOSTLY, share), greater(stays, between)]
     need = "" if verdicts else "; needs x = 1.00 or 2.25, where the paper has clusters"
     return Claim(text, all_of(verdicts) if verdicts else "undecided", "; ".join(numbers) + need)

@@ -166,9 +166,13 @@ def measure(run: Run, drift: str = DRIFT) -> Series:
     lag = min(max(1, round(INTERVAL_PS / frame_ps)), n_frames // 10)
     mobility = speed_by_coordination(positions(segment, every), frame_ps, is_si, cell_A, lag_frames=lag)
     spread = math.ceil(segment.n_frames / CONTACT_FRAMES)
-    contacts = contact_survival(
-        positions(segment, spread), frame_time_ps(run) * spread, is_si, cell_A, max_lag_frames=CONTACT_FRAMES // 4
-    )
+    contacts, at_clusters = (
+        contact_survival(
+            positions(segment, spread), frame_time_ps(run) * spread, is_si, cell_A,
+            max_lag_frames=CONTACT_FRAMES // 4, clusters=clusters,
+        )
+        for clusters in (False, True)
+    )  # fmt: skip
     deviation = segment.model_deviation()["max_devi_f_eV_A"]
     thermo = segment.thermo()
     quantities = _clusters(segment, is_si, cell_A) | {
@@ -176,6 +180,7 @@ def measure(run: Run, drift: str = DRIFT) -> Series:
         "temperature": statistics.block_mean(thermo["Temp"], "K"),
         "pressure": statistics.block_mean(thermo["Press"] / 1e4, "GPa"),
         "contact_time": contacts.time_ps,
+        "cluster_time": at_clusters.time_ps,
         "cn_li_si": Measured(mobility.mean_count, float("nan"), "1"),
         "mean_force_deviation": statistics.block_mean(deviation, "eV/A"),
         "max_force_deviation": Measured(

@@ -18,7 +18,7 @@ from lisi_nb.analysis.elasticity import lower, relaxed
 from lisi_nb.errors import check_range
 from lisi_nb.params import ByScale
 from lisi_nb.structures.crystals import crystal
-from lisi_nb.structures.delithiated import X_MAX, amorphous_volume_A3
+from lisi_nb.structures.delithiated import X_MAX, at_amorphous_volume
 from lisi_nb.structures.orderings import Ordering, Search, search_orderings
 from lisi_nb.studies.lixsi.thermodynamics import FMAX_eV_A
 
@@ -153,10 +153,7 @@ def delithiation(xs: Sequence[float], potential: str = "lisi", **options: Any) -
 
 def quick(atoms: Atoms, calculator: Any) -> tuple[Atoms, float]:
     """A copy at the volume of amorphous LixSi, relaxed for a few steps in positions and cell, and its energy."""
-    out = atoms.copy()
-    n_si = int((atoms.numbers == 14).sum())
-    scale = np.cbrt(n_si * amorphous_volume_A3((len(atoms) - n_si) / n_si) / atoms.get_volume())
-    out.set_cell(atoms.cell * scale, scale_atoms=True)
+    out = at_amorphous_volume(atoms)
     out.calc = calculator
     lower(out, True, QUICK_FMAX_eV_A, QUICK_STEPS)
     energy_eV = float(out.get_potential_energy())

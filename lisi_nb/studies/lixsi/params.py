@@ -10,7 +10,7 @@ from lisi_nb.params import Params as BaseParams
 from lisi_nb.structures.delithiated import X_MAX
 
 SCALES = ("smoke", "lesson", "paper")
-STARTS = ("amorphous", "crystal")
+STARTS = ("amorphous", "crystal", "searched")
 REPEATS = ("1x1x1", "2x1x1", "2x2x1", "2x2x2", "3x3x3")
 PAPER_X = (0.75, 1.0, 2.25, 3.5, X_MAX)
 # Of a sweep; the lesson is hotter than the paper, to see diffusion within a lesson.
@@ -38,8 +38,8 @@ class Params(BaseParams):
         label="Start from",
         choices=STARTS,
         group="Structure",
-        help="Molten and cooled, or the Li15Si4 crystal with random Li vacancies (none at x = 3.75). The paper's cells "
-        "begin as the latter, with vacancies chosen by a genetic algorithm.",
+        help="Molten and cooled, the Li15Si4 crystal with random Li vacancies (none at x = 3.75), or with the lowest "
+        "vacancies that a genetic algorithm finds, as the paper's.",
     )
     repeats: str = parameter(
         "2x1x1",
@@ -59,7 +59,7 @@ class Params(BaseParams):
         help="Held by a Nose-Hoover thermostat; the paper has 400 to 1200 K in steps of 100 K.",
     )
     duration_ps: float = parameter(
-        20.0,
+        12.0,
         label="Sampled time",
         unit="ps",
         low=0.1,
@@ -112,8 +112,8 @@ class Params(BaseParams):
         low=0.05,
         high=10000.0,
         group="Preparation",
-        help="A third of it at the melt temperature, the rest cooling; unused for the crystal. The paper anneals not: "
-        "a genetic algorithm chose its Li vacancies.",
+        help="A third of it at the melt temperature, the rest cooling; only for start = amorphous. The paper anneals "
+        "not.",
     )
     melt_K: float = parameter(
         1500.0,
@@ -122,7 +122,16 @@ class Params(BaseParams):
         low=1000.0,
         high=1600.0,
         group="Preparation",
-        help="Where melting starts from; unused for the crystal.",
+        help="Where melting starts from; only for start = amorphous.",
+    )
+    n_orderings: int = parameter(
+        12,
+        label="Orderings searched",
+        low=4,
+        high=100_000,
+        group="Preparation",
+        paper=2000,
+        help="Arrangements of the Li vacancies looked at; only for start = searched. The paper prints no number.",
     )
     potential: str = parameter(
         "lisi",
@@ -144,18 +153,18 @@ class Params(BaseParams):
 def scaled(scale: str, x: float = 2.25, **changes: Any) -> Params:
     """Parameters of a scale for one composition, with `changes`; ``x = 3.75`` starts from the crystal, as the paper's.
 
-    ``smoke`` takes seconds on two CPU cores; ``lesson`` (32 Si, 20 ps) one minute; ``paper`` has the paper's
-    128 Si and 5 ns and wants a GPU.
+    ``smoke`` takes seconds on two CPU cores; ``lesson`` (32 Si, 12 ps) half a minute; ``paper`` has the paper's
+    128 Si and 5 ns from a searched ordering and wants a GPU.
     """
     sizes = ByScale[dict[str, Any]](
         smoke=dict(repeats="1x1x1", duration_ps=0.8, equilibrate_ps=0.2, anneal_ps=0.3, frame_ps=0.02),
         lesson={},
         paper=dict(
             repeats="2x2x2", temperature_K=600.0, duration_ps=4800.0, equilibrate_ps=200.0, frame_ps=1.0,
-            anneal_ps=300.0,
+            start="searched", n_orderings=2000,
         ),
     )  # fmt: skip
-    start = "crystal" if x == X_MAX else "amorphous"
+    start = "crystal" if x == X_MAX else sizes[scale].get("start", "amorphous")
     return Params(**(sizes[scale] | {"x": x, "start": start} | changes))
 
 

@@ -30,6 +30,7 @@ MEANING = {
     "hop_rate": "hops of a Li per time",
     "hop_distance": "mean length of a hop",
     "contact_time": "after which 1/e of the Li-Si contacts still hold",
+    "cluster_time": "after which 1/e of the Li are still at the Si cluster they were at",
     "max_force_deviation": "largest disagreement of the potentials",
 }
 
