@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from ase import Atoms
 from cycler import cycler
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -55,14 +56,23 @@ class Picture(Figure):
 
 def draw(charts: Sequence[Chart], width: float = 4.6, height: float = 3.3, columns: int = 4) -> Picture:
     """Draw charts in rows of `columns` and return the figure (sizes in inches); it is not registered with pyplot."""
-    n = max(1, len(charts))
-    columns = min(n, columns)
-    rows = -(-n // columns)
     with _DRAWING, mpl.rc_context(_STYLE):
-        figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
+        figure = panels(len(charts), width, height, columns)
+        figure.set_layout_engine("constrained")
         figure.charts = tuple(charts)
-        for axes, chart in zip(figure.subplots(rows, columns, squeeze=False).flat, charts, strict=False):
+        for axes, chart in zip(figure.axes, charts, strict=True):
             _draw(axes, chart)
+    return figure
+
+
+def panels(n: int, width: float, height: float, columns: int) -> Picture:
+    """A figure of empty axes for `n` charts, as `draw` places them."""
+    columns = max(1, min(n, columns))
+    rows = max(1, -(-n // columns))
+    with _DRAWING, mpl.rc_context(_STYLE):
+        figure = Picture(figsize=(width * columns, height * rows), dpi=100)
+        for unused in figure.subplots(rows, columns, squeeze=False).flat[n:]:
+            unused.remove()
     return figure
 
 
@@ -111,6 +121,28 @@ def _published(axes: Any, curve: Any) -> None:
         curve.x, curve.y, curve.error, fmt="D-", color=COLOURS["paper"], mfc="white", ms=6, mew=1.5, lw=0.8, capsize=2,
         zorder=5, label=curve.label,
     )  # fmt: skip
+
+
+def redraw(figure: Figure, charts: Sequence[Chart]) -> Image.Image:
+    """Draw other charts on the axes of `panels`, each title at the top of its axes; the figure's pixels."""
+    with _DRAWING, mpl.rc_context(_STYLE | {"axes.titley": 1.0}):  # else its place is looked for, tick by tick
+        for axes, chart in zip(figure.axes, charts, strict=True):
+            _clear(axes)
+            _draw(axes, chart)
+            axes.locator_params(axis="y", nbins=5)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def _clear(axes: Any) -> None:
+    for drawn in (axes.containers, axes.lines, axes.collections):
+        for artist in list(drawn):
+            artist.remove()
+    if legend := axes.get_legend():
+        legend.remove()
+    axes.relim()
+    axes.set_prop_cycle(_STYLE["axes.prop_cycle"])
 
 
 def png(figure: Figure, dpi: int = 100) -> bytes:
@@ -254,41 +286,3 @@ def _legend(axes: Any, colours: dict[str, str], title: str) -> None:
         axes.scatter([], [], s=30, color=colour, label=name)
     axes.set_title(title, loc="left", fontsize=10)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderpad=0)
-
-
-MOVIES = (".gif", ".mp4")
-
-
-def write_movie(figures: Iterable[Figure], path: Path, frames_per_s: float = 8.0) -> Path:
-    """Write figures of one size as an animated GIF that repeats for ever, or as MP4 (H.264), by the ending of `path`.
-
-    Raises
-    ------
-    ValueError
-        MP4 is asked for where no ffmpeg is; nothing has been drawn then.
-    """
-    images = (Image.open(io.BytesIO(png(figure, dpi=70))) for figure in figures)
-    if path.suffix.lower() == ".mp4":
-        return _write_mp4(images, path, frames_per_s)
-    first, *others = images
-    first.save(path, save_all=True, append_images=others, duration=round(1000 / frames_per_s), loop=0)
-    return path
-
-
-def _write_mp4(images: Iterable[Image.Image], path: Path, frames_per_s: float) -> Path:
-    try:
-        import imageio_ffmpeg
-
-        imageio_ffmpeg.get_ffmpeg_exe()
-    except (ImportError, RuntimeError):
-        raise ValueError(
-            f"{path.name} needs ffmpeg, and there is none. Type `pip install imageio-ffmpeg`, or save a .gif."
-        ) from None
-    drawn = list(images)
-    width, height = (length // 2 * 2 for length in drawn[0].size)  # H.264 keeps one colour for 2 x 2 pixels
-    writer = imageio_ffmpeg.write_frames(path, (width, height), fps=frames_per_s, macro_block_size=2)
-    writer.send(None)
-    for image in drawn:
-        writer.send(image.convert("RGB").crop((0, 0, width, height)).tobytes())
-    writer.close()
-    return path

@@ -44,13 +44,14 @@ def row(run: Run) -> Row:
     label = run.folder.name.rpartition("-")[0]
     try:
         now, m = reading.progress(run), run.manifest
-        device = f"{m['device']['kind'].upper()}, {m['device']['ranks']} ranks"
+        where = now.device or m["device"]  # that of its worker, which a cluster may have put elsewhere
+        device = f"{where['kind'].upper()}, {where['ranks']} ranks"
         potential, study = m["potential"]["name"], m["study"]
         inputs = [f"{name}={value}" for name, value in run.params.items()]
     except (reading.Unreadable, KeyError, TypeError):
         words = f"{run.id} {UNREADABLE}".lower()
         return Row(run, run.folder.parent.name, label, UNREADABLE, 0.0, None, None, NONE, NONE, words)
-    words = " ".join([run.id, now.state, device, m["device"]["name"], potential, *inputs]).lower()
+    words = " ".join([run.id, now.state, device, where["name"], potential, *inputs]).lower()
     return Row(run, study, label, now.state, now.share, now.ns_per_day, now.left_s, device, potential, words)
 
 
@@ -78,7 +79,7 @@ def differing_inputs(chosen: Sequence[Run]) -> Table:
         ("study", *(run.manifest["study"] for run in chosen)),
         ("potential", *(_potential(run) for run in chosen)),
         ("atoms", *(str(run.manifest["structure"]["n_atoms"]) for run in chosen)),
-        ("device", *(run.manifest["device"]["name"] for run in chosen)),
+        ("device", *((reading.progress(run).device or run.manifest["device"])["name"] for run in chosen)),
     ]
     different = [line for line in shown if len(set(line[1:])) > 1] or [("(no input differs)", *("" for _ in chosen))]
     progress = ("progress", *(_progress(run) for run in chosen))

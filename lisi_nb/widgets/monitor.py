@@ -17,9 +17,10 @@ from IPython.display import HTML, DisplayHandle, Image
 
 from lisi_nb import palette
 from lisi_nb.engine import cluster, launch
-from lisi_nb.engine.run import ENDED, Run
+from lisi_nb.engine.run import ENDED, Run, scheduled
 from lisi_nb.errors import RunFailed
 from lisi_nb.units import duration
+from lisi_nb.widgets.bar import progress_bar
 from lisi_nb.widgets.folder import folder_html
 from lisi_nb.widgets.names import Names
 from lisi_nb.widgets.reading import Physics, Progress, Unreadable
@@ -37,13 +38,7 @@ def bar(run: Run, now: Progress, physics: Physics) -> str:
     lines = [" · ".join(filter(None, first)), *_physics(physics)]
     if now.message:
         lines.append(f'<span style="white-space:pre-wrap">{html.escape(now.message)}</span>')
-    percent = f"{100 * now.share:.1f}%"
-    return (
-        f'<div style="line-height:1.5"><b>{html.escape(run.id)}</b>'
-        f'<div role="progressbar" aria-valuenow="{percent}" style="background:#8883;height:10px;border-radius:5px;'
-        f'max-width:900px"><div style="background:{palette.ACCENT};height:10px;border-radius:5px;width:{percent}">'
-        f"</div></div>{'<br>'.join(lines)}</div>"
-    )
+    return progress_bar(run.id, now.share, lines)
 
 
 def _physics(now: Physics) -> list[str]:
@@ -91,10 +86,22 @@ class Buttons(w.VBox):
 
     def _stop(self, _: w.Button) -> None:
         try:
-            self.run.request_stop()
-            self.answer.value = "Asked to stop; it ends within some steps, and what it has written is kept."
-        except OSError:
-            self.answer.value = "The folder of this run is gone; there is nothing to stop."
+            if scheduled(self.run.recorded()):
+                self.answer.value = "Asking the scheduler to end its job ..."
+                in_thread(self._cancel)  # else other clicks would wait for it
+            else:
+                self.run.request_stop()
+                self.answer.value = "Asked to stop; it ends within some steps, and what it has written is kept."
+        except (OSError, ValueError) as error:
+            gone = "The folder of this run is gone; there is nothing to stop."
+            self.answer.value = html.escape(str(error)) if self.run.folder.exists() else gone
+
+    def _cancel(self) -> None:
+        try:
+            cluster.cancel(self.run)
+            self.answer.value = "Its job has ended; what it has written is kept."
+        except (OSError, ValueError, RunFailed) as error:
+            self.answer.value = html.escape(str(error))
 
     def _resume(self, _: w.Button) -> None:
         self.resume.layout.display = "none"
@@ -177,12 +184,23 @@ class Screen:
         self._picture.display(HTML(""))
 
     def watch(self) -> None:
-        """Show the run until it has ended; one whose folder is gone is said to be gone."""
+        """Show the run until it has ended; one whose folder is gone is said to be gone.
+
+        Raises
+        ------
+        RunFailed
+            It cannot be shown any longer, but goes on.
+        """
         try:
             watch(self.run, self._live, self.show, self.leave)
         except Unreadable as sentence:
             self.say("")
             self._text.update(HTML(html.escape(str(sentence))))
+        except Exception as error:  # of the study's charts
+            raise RunFailed(
+                f"{self.run.id} goes on, but cannot be shown any longer: {error!r}. Follow it without the study's "
+                "charts: await follow(run)."
+            ) from error
 
     def show(self, now: Progress, physics: Physics, png: bytes | None) -> None:
         """Show what was read, and the buttons that make sense now."""
@@ -215,7 +233,7 @@ async def follow(run: Run, live: Live | None = None) -> Run:
     Raises
     ------
     RunFailed
-        It failed, was interrupted, or never started; in the words of `launch.wait`.
+        It failed, was interrupted, or never started, in the words of `launch.wait`; or `live` failed.
     """
     screen = Screen(run, live)
     try:

@@ -63,7 +63,7 @@ class NglScene:
         for where, radius_A, colour in self._groups:
             look_alike = dict(color=colour, radius_type="size", radius_size=radius_A)
             self.widget.add_spacefill(selection=selection(where), **look_alike)
-        self.widget.observe(lambda _: self.look.slab and self.paint(), "frame")
+        self.widget.observe(self._moved, "frame")
         self.widget._add_shape(edges(turned(frames[0]).cell.lengths()), name="cell")  # NGL's own cell is always orange
         self.widget.camera = "orthographic"
         self._fill()
@@ -75,6 +75,10 @@ class NglScene:
     def show(self, index: int) -> None:
         """Go to frame `index`."""
         self.widget.frame = index
+
+    def _moved(self, _: Any) -> None:
+        if self.look.slab:
+            self.paint()
 
     def turn(self, camera: str) -> None:
         """Look from a camera of `lisi_nb.plots.CAMERAS`."""

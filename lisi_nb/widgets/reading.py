@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """State and speed of a run, from its ``status.json`` alone (a millisecond)."""
+    """State and speed of a run, from its ``status.json`` alone (a millisecond); `device` is known once it has begun."""
 
     state: str
     message: str
@@ -29,6 +30,7 @@ class Progress:
     steps_per_s: float | None
     ns_per_day: float | None
     left_s: float | None
+    device: dict[str, Any] | None
 
     @property
     def share(self) -> float:
@@ -76,6 +78,7 @@ def progress(run: Run) -> Progress:
         steps_per_s=speed,
         ns_per_day=speed * timestep_fs * 1e-6 * 86400 if speed else None,
         left_s=status.get("left_s"),
+        device=status.get("device"),
     )
 
 

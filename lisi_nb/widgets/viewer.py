@@ -21,6 +21,7 @@ from lisi_nb import palette, plots
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import check_choice
 from lisi_nb.widgets.frames import Look, Series, Slab, Trajectory, colouring
+from lisi_nb.widgets.movies import MOVIES, write_movie
 from lisi_nb.widgets.names import Names, named
 from lisi_nb.widgets.ngl_scene import NglScene, why_not
 from lisi_nb.widgets.ovito_scene import OvitoScene
@@ -181,12 +182,12 @@ class View(w.VBox):
         ValueError
             Another ending, an unknown camera, only one frame, or no ffmpeg for an MP4.
         """
-        path, n = _ending(path, *plots.MOVIES), len(self.look.frames)
+        path, n = _ending(path, *MOVIES), len(self.look.frames)
         if n < 2:
             raise ValueError("A movie needs at least 2 frames; this view has 1. Use save_picture.")
         chosen = range(0, n, -(-n // MOVIE_FRAMES))
         extent_A, camera = self.look.extent_A(chosen), camera or self.camera
-        return plots.write_movie((self.look.picture(k, camera, extent_A) for k in chosen), path, frames_per_s)
+        return write_movie((self.look.picture(k, camera, extent_A) for k in chosen), path, frames_per_s)
 
 
 def _ending(path: Path | str, *allowed: str) -> Path:

@@ -6,17 +6,18 @@ import time
 from collections.abc import Callable
 from threading import Event
 
-from lisi_nb import plots
 from lisi_nb.charts import Chart
 from lisi_nb.engine.run import Run
 from lisi_nb.widgets import reading
 from lisi_nb.widgets.following import Followed
+from lisi_nb.widgets.sketch import Sketch, drawn
 
 Live = Callable[[Run], tuple[Chart, ...]]
 EVERY_S = 1.5  # between looks at status and logs, a millisecond each
 SHARE = 0.015  # of one core for drawing, so that MD keeps the cores ...
-AHEAD_S = 2.0  # ... and this much CPU time in advance, so that a short run is seen growing
+AHEAD_S = 0.25  # ... and this much CPU time in advance, which makes 2 % of its first minute
 LEAST_S = 2.0  # between pictures
+SIZE = (4.5, 2.6, 2)  # inches of each chart, and charts in a row
 
 
 class Budget:
@@ -52,12 +53,13 @@ def watch(run: Run, live: Live | None, show: Show, leave: Event) -> None:
         The run's folder is gone; a sentence for people.
     """
     budget, drawn_at, followed = Budget(SHARE, AHEAD_S), 0.0, Followed(run.folder)
+    sketch = Sketch()
     while not leave.is_set():
         now, physics = reading.progress(run), reading.physics(followed)
         show(now, physics, None)  # drawing can take seconds where MD has all cores
         if not now.going or (time.monotonic() - drawn_at > LEAST_S and budget.affords()):
             before = time.thread_time()
-            picture = draw(run, physics, live)
+            picture = draw(run, physics, live, sketch if now.going else None)
             budget.spend(time.thread_time() - before)
             drawn_at = time.monotonic()
             if picture and not leave.is_set():
@@ -67,10 +69,12 @@ def watch(run: Run, live: Live | None, show: Show, leave: Event) -> None:
         leave.wait(EVERY_S)
 
 
-def draw(run: Run, now: reading.Physics, live: Live | None = None) -> bytes | None:
+def draw(run: Run, now: reading.Physics, live: Live | None = None, sketch: Sketch | None = None) -> bytes | None:
     """The study's live charts, temperature and energy as PNG; ``None`` before anything can be drawn."""
     try:
-        drawn = (*(live(run) if live else ()), *reading.charts(now))
-    except (OSError, ValueError) as error:
-        raise reading.Unreadable(reading.why_not(run, error)) from None
-    return plots.png(plots.draw(drawn, width=4.5, height=2.6, columns=2)) if drawn else None
+        charts = (*(live(run) if live else ()), *reading.charts(now))
+    except Exception as error:
+        if isinstance(error, (OSError, ValueError)) or not (run.folder / "manifest.json").exists():
+            raise reading.Unreadable(reading.why_not(run, error)) from None
+        raise
+    return drawn(charts, SIZE, sketch) if charts else None

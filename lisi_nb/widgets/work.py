@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -14,17 +15,20 @@ from typing import Any, Protocol
 import ipywidgets as w
 from IPython.display import HTML, DisplayHandle, Image
 
-from lisi_nb import palette, plots
+from lisi_nb import palette
 from lisi_nb.charts import Chart, overlay
 from lisi_nb.engine import sweep as sweeps
 from lisi_nb.engine.run import Run
 from lisi_nb.engine.sweep import Sweep
 from lisi_nb.errors import RunFailed
 from lisi_nb.units import duration, pretty
+from lisi_nb.widgets.bar import progress_bar
+from lisi_nb.widgets.sketch import Sketch, drawn
 from lisi_nb.widgets.watch import AHEAD_S, SHARE, Budget
 
 EVERY_S, DRAW_EVERY_S = 1.0, 6.0  # between looks, and at least between pictures, which cost the work its cores
 GOING = ("queued", "running")
+BEGIN = "If its folder was deleted, run the cell that starts it again."
 FEW = 3  # runs whose whole charts can be laid over each other and read; of more, one curve each is shown ...
 MOST = 2 * len(palette.CYCLE)  # ... of at most so many
 
@@ -60,7 +64,7 @@ async def follow_work(
     Raises
     ------
     RunFailed
-        It failed, was stopped or interrupted; in its own words.
+        It failed, was stopped or interrupted, in its own words; or it can no longer be read.
     """
     text, below, picture = DisplayHandle(), DisplayHandle(), DisplayHandle()
     button = w.Button(description="Stop", icon="stop", tooltip="End it; what it has made is kept.")
@@ -68,18 +72,20 @@ async def follow_work(
     text.display(HTML("starting ..."))
     below.display(button)
     picture.display(HTML(""))
-    began, first, drawn, budget = time.monotonic(), share(work)[0], 0.0, Budget(SHARE, AHEAD_S)
+    with _readable(work):
+        first, _ = share(work)
+    began, drawn_at, budget, sketch = time.monotonic(), 0.0, Budget(SHARE, AHEAD_S), Sketch()
     while True:
-        status = work.status()
-        going = status["state"] in GOING
-        done, words = share(work)
-        spent = time.monotonic() - began
+        with _readable(work):
+            status, (done, words) = work.status(), share(work)
+        going, spent = status["state"] in GOING, time.monotonic() - began
         left_s = spent * (1 - done) / (done - first) if done > first else None
         text.update(HTML(bar(work.name, status, done, words, left_s if going else 0.0)))
-        if not going or (time.monotonic() - drawn > DRAW_EVERY_S and budget.affords()):
-            png, cost_s = await asyncio.to_thread(_drawn, live, work)
+        if not going or (time.monotonic() - drawn_at > DRAW_EVERY_S and budget.affords()):
+            with _readable(work):
+                png, cost_s = await asyncio.to_thread(_drawn, live, work, sketch if going else None)
             budget.spend(cost_s)
-            drawn = time.monotonic()
+            drawn_at = time.monotonic()
             if png:
                 picture.update(Image(png))
         if not going:
@@ -87,14 +93,22 @@ async def follow_work(
         await asyncio.sleep(EVERY_S)
     below.update(HTML(""))
     if status["state"] != "finished":
-        raise RunFailed(f"{work.name} {status['state']}: {status['message']}")
+        raise RunFailed(f"{work.name} {status['state']}: {status['message'] or BEGIN}")
 
 
-def _drawn(live: Callable[[Any], tuple[Chart, ...]], work: Work) -> tuple[bytes | None, float]:
+@contextlib.contextmanager
+def _readable(work: Work) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        raise RunFailed(f"{work.name} can no longer be read ({type(error).__name__}: {error}). {BEGIN}") from None
+
+
+def _drawn(live: Callable[[Any], tuple[Chart, ...]], work: Work, sketch: Sketch | None) -> tuple[bytes | None, float]:
     """The charts as PNG, ``None`` where there are none, and the CPU time that took; for a thread."""
     before = time.thread_time()
     charts = live(work)
-    png = plots.png(plots.draw(charts, width=7 if len(charts) == 1 else 4.6, columns=2)) if charts else None
+    png = drawn(charts, (7.0 if len(charts) == 1 else 4.6, 3.3, 2), sketch) if charts else None
     return png, time.thread_time() - before
 
 
@@ -200,10 +214,4 @@ def bar(name: str, status: dict[str, Any], done: float, words: str, left_s: floa
     """State, share and time left as HTML."""
     left = f"time left {duration(left_s)}" if status["state"] in GOING else ""
     said = [f"<b>{html.escape(status['state'])}</b>", html.escape(words), left, html.escape(status["message"])]
-    percent = f"{100 * done:.0f}%"
-    return (
-        f'<div style="line-height:1.5"><b>{html.escape(name)}</b>'
-        f'<div role="progressbar" aria-valuenow="{percent}" style="background:#8883;height:10px;border-radius:5px;'
-        f'max-width:900px"><div style="background:{palette.ACCENT};height:10px;border-radius:5px;width:{percent}">'
-        f"</div></div>{' · '.join(filter(None, said))}</div>"
-    )
+    return progress_bar(name, done, [" · ".join(filter(None, said))])

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,6 +63,41 @@ def test_it_is_followed_to_its_end_with_a_picture(screen):
 def test_a_failure_is_raised_in_its_words(screen):
     with pytest.raises(RunFailed, match="train-12345678 failed: no space"):
         asyncio.run(follow_work(Fake("failed", message="no space"), lambda _: (), lambda _: (0.0, "")))
+
+
+@pytest.mark.parametrize("broken", ["status", "share", "charts"])
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "status.json"), KeyError("state")])
+def test_a_folder_deleted_while_it_is_followed_is_a_sentence(screen, broken, error):
+    work, looks = Fake("running"), itertools.count()
+
+    def fails(_=None):
+        if broken == "charts" or next(looks) > 2:
+            raise error
+        return {"state": "running", "message": ""} if broken == "status" else (0.5, "")
+
+    if broken == "status":
+        work.status = fails
+    share, charts = fails if broken == "share" else lambda _: (0.5, ""), fails if broken == "charts" else live
+    with pytest.raises(RunFailed, match=r"train-12345678 can no longer be read .*If its folder was deleted"):
+        asyncio.run(follow_work(work, charts, share))
+
+
+def test_work_whose_folder_is_gone_reads_as_never_started(screen):
+    with pytest.raises(RunFailed, match=r"prepared: If its folder was deleted, run the cell that starts it again\."):
+        asyncio.run(follow_work(Fake("prepared"), lambda _: (), lambda _: (0.0, "")))
+
+
+def test_a_sweep_whose_folder_is_deleted_is_a_sentence(screen, empty_data):
+    sweep = sweeps.define(interdiffusion, SMOKE, {"temperature_K": [800.0, 900.0]}, label="gone", device="cpu:1")
+    shutil.rmtree(sweep.folder)
+    with pytest.raises(RunFailed, match="gone can no longer be read"):
+        asyncio.run(follow_work(widget._Sweep(sweep), widget._Sweep.charts, lambda work: work.sweep.share()))
+
+
+def test_the_bar_tells_a_screen_reader_how_much_is_done():
+    shown = widget.bar("train-<1>", {"state": "running", "message": ""}, 0.456, "", None)
+    assert 'role="progressbar" aria-label="train-&lt;1&gt;" aria-valuemin="0" aria-valuemax="100"' in shown
+    assert 'aria-valuenow="45.6"' in shown
 
 
 def test_the_button_stops_it(screen):

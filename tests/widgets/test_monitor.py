@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import threading
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -243,6 +245,60 @@ def test_two_notebooks_on_one_run_start_it_once(going, monkeypatch):
     assert "finished" in other.text.value
 
 
+def test_the_bar_tells_a_screen_reader_how_much_is_done(going):
+    shown = monitor.bar(going, reading.progress(going), reading.physics(going))
+    (said,) = re.findall(r'<div role="progressbar"([^>]*)>', shown)
+    assert dict(re.findall(r'aria-(\w+)="([^"]*)"', said)) == {
+        "label": going.id, "valuemin": "0", "valuemax": "100", "valuenow": "50",
+    }  # fmt: skip
+
+
+def test_charts_that_fail_end_the_following_in_a_sentence(going, screen):
+    def breaks(run):
+        raise KeyError("z")
+
+    with pytest.raises(RunFailed, match=r"smoke-.* goes on, but .*KeyError\('z'\).*await follow\(run\)"):
+        asyncio.run(follow(going, breaks))
+    assert going.status()["state"] == "running"
+
+
+def test_charts_that_fail_because_the_folder_is_gone_are_not_at_fault(going, screen):
+    def breaks(run):
+        shutil.rmtree(run.folder)
+        raise KeyError("z")
+
+    assert asyncio.run(follow(going, breaks)) is going
+    assert "The folder of this run is gone" in texts(screen)[-1]
+
+
+@pytest.mark.parametrize("problem", [None, RunFailed("r1 was not cancelled: no <answer>")])
+def test_the_stop_button_cancels_a_job_that_waits_on_a_cluster(run, monkeypatch, problem):
+    """No worker would see a request; its scheduler may take a minute, and the button answers at once."""
+    go, cancelled = threading.Event(), []
+
+    def cancel(which):
+        go.wait(20)
+        cancelled.append(which)
+        if problem:
+            raise problem
+
+    monkeypatch.setattr(cluster, "cancel", cancel)
+    queued = run.recorded()["queued"]
+    run.update(state="queued", pid=None, scheduler={"profile": "gpu", "queued": queued})
+    buttons = monitor.Buttons(run, lambda: None)
+    buttons.stop.click()
+    assert "Asking the scheduler" in buttons.answer.value
+    go.set()
+    deadline = time.monotonic() + 20
+    while "Asking" in buttons.answer.value and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert cancelled == [run]
+    assert buttons.answer.value.startswith(
+        "r1 was not cancelled: no &lt;answer&gt;" if problem else "Its job has ended"
+    )
+    assert not (run.folder / "stop.request").exists()
+
+
 def test_the_stop_button_asks_the_run_to_stop(run):
     monitor.Buttons(run, lambda: None).stop.click()
     assert (run.folder / "stop.request").exists()
@@ -319,7 +375,7 @@ def test_a_budget_spends_its_share_of_the_time(monkeypatch):
 
 def test_temperature_and_light_follow_the_logs_between_two_pictures(going, monkeypatch):
     monkeypatch.setattr(watch, "EVERY_S", 0.05)
-    monkeypatch.setattr(watch, "AHEAD_S", 0.0)  # after the first picture none for many seconds
+    monkeypatch.setattr(watch, "LEAST_S", 60.0)
     whole, shown, leave = {}, [], threading.Event()
     for name in ("log.lammps", "model_devi.out"):
         whole[name] = (going.folder / name).read_bytes()
@@ -341,16 +397,21 @@ def test_temperature_and_light_follow_the_logs_between_two_pictures(going, monke
     assert (first.trust.light, last.trust.light) == ("green", "red")
 
 
+FASTER = 4  # than the clock; a second of CPU time stays one
+
+
 @pytest.mark.slow
-def test_following_costs_less_than_two_percent_of_a_core_and_a_look_less_than_100_ms(going, monkeypatch):
-    """CPU time of the watching thread over 20 s, beyond the first picture, which is always drawn at once."""
-    monkeypatch.setattr(watch, "AHEAD_S", 0.0)
-    at, drawn, leave = [], [], threading.Event()
+def test_the_first_minute_of_following_costs_less_than_two_percent_of_a_core(going, monkeypatch):
+    """CPU time of the watching thread, all pictures and what the budget allows in advance counted."""
+    start = time.monotonic()
+    monkeypatch.setattr(watch, "time", Mock(wraps=time, monotonic=lambda: FASTER * (time.monotonic() - start)))
+    monkeypatch.setattr(watch, "EVERY_S", watch.EVERY_S / FASTER)
+    at, pictures, leave = [], [], threading.Event()
 
     def show(now, physics, png):
         monitor.bar(going, now, physics)
         at.append(time.thread_time())
-        drawn.append(png is not None)
+        pictures.append(png)
 
     def work():
         at.append(time.thread_time())
@@ -358,14 +419,15 @@ def test_following_costs_less_than_two_percent_of_a_core_and_a_look_less_than_10
 
     thread = threading.Thread(target=work)
     thread.start()
-    time.sleep(20)
+    time.sleep(60 / FASTER)
     leave.set()
     thread.join(20)
-    costs, drawn = np.diff(at), np.array(drawn)
-    print(f"a look {1e3 * np.median(costs[~drawn]):.1f} ms, a picture {1e3 * costs[drawn][0]:.0f} ms, of CPU")
-    assert len(costs) > 5
-    assert costs[~drawn].max() < 0.1
-    # Four charts take 0.3 to 0.6 s, and matplotlib's start more. The budget spreads that over a minute or more, but
-    # it takes it at once from the MD beside it, and AHEAD_S must pay for some pictures of a short run.
-    assert costs[drawn].max() < 1.5
-    assert costs.sum() - costs[drawn][0] < 0.02 * 20
+    costs, drawn = np.diff(at), np.array([png is not None for png in pictures])
+    looks, drawings = 1e3 * costs[~drawn], 1e3 * costs[drawn]
+    print(
+        f"{len(looks)} looks of {np.median(looks):.1f} ms and {len(drawings)} pictures of {np.median(drawings):.0f} ms"
+    )
+    assert len(looks) > 30
+    assert len(drawings) >= 3
+    assert looks.max() < 100
+    assert costs.sum() < 0.02 * 60

@@ -88,6 +88,16 @@ def test_every_run_is_listed_also_one_that_cannot_be_read(three):
     assert broken.state == "unreadable"
 
 
+def test_the_device_is_that_of_the_worker_not_of_the_machine_that_submitted(three):
+    first, hot, _ = three
+    hot.update(device=hot.manifest["device"] | {"kind": "gpu", "ranks": 1, "name": "NVIDIA H200"})
+    found = {row.run: row for row in catalogue.rows()}
+    assert found[hot].device == "GPU, 1 ranks"
+    assert found[first].device.startswith("CPU")
+    assert [row.run for row in catalogue.rows(text="h200")] == [hot]
+    assert ("device", first.manifest["device"]["name"], "NVIDIA H200") in catalogue.differing_inputs([first, hot]).rows
+
+
 @pytest.mark.parametrize(
     ("text", "state", "expected"),
     [
