@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from lisi_nb.errors import check_choice
 from lisi_nb.studies.lixsi.analyse import Result
 from lisi_nb.studies.lixsi.dopants import PAPER_BEST, Screening
+from lisi_nb.studies.lixsi.lattices import amorphous_density_g_cm3, lattice_A, measured_lattice_A, pbe_lattice_A
 from lisi_nb.studies.lixsi.migration import HopBarrier
 from lisi_nb.studies.lixsi.orderings import Orderings
 from lisi_nb.studies.lixsi.thermodynamics import Amorphous, Thermodynamics
@@ -78,6 +79,19 @@ def crystals_table(found: Thermodynamics) -> Table:
     return Table(columns, tuple(rows))
 
 
+def lattices_table(found: Thermodynamics) -> Table:
+    """Edges of each relaxed cell beside PBE and experiment."""
+    rows = []
+    for c in found.crystals:
+        for edge, ours_A in lattice_A(c).items():
+            pbe = pbe_lattice_A(c.name, edge)
+            low, high = measured_lattice_A(c.name, edge)
+            measured = _number(low, 2) if low == high else f"{low:.2f} to {high:.2f}" if math.isfinite(low) else ""
+            off = f"{100 * (ours_A / pbe - 1):+.1f}" if math.isfinite(pbe) else ""
+            rows.append((c.name, edge, _number(ours_A), _number(pbe), off, measured))
+    return Table(("crystal", "edge", "ours (Å)", "PBE (Å)", "ours - PBE (%)", "experiment (Å)"), tuple(rows))
+
+
 def voltages_table(found: Thermodynamics) -> Table:
     """Voltage of each step beside PBE and experiment."""
     rows = [
@@ -88,12 +102,21 @@ def voltages_table(found: Thermodynamics) -> Table:
 
 
 def amorphous_table(found: Amorphous) -> Table:
-    """Formation energy of each relaxed amorphous structure, and how far it lies above the crystals' hull."""
+    """Formation energy of each relaxed amorphous structure, its distance above the crystals' hull, and its density."""
+    p = found.phases
+    each = sorted(zip(p.x, p.per_atom_eV, found.above_eV, found.density_g_cm3, strict=True))
     rows = [
-        (f"{x:.2f}", _number(float(e)), f"{1000 * float(above):.0f}")
-        for x, e, above in sorted(zip(found.phases.x, found.phases.per_atom_eV, found.above_eV, strict=True))
+        (f"{x:.2f}", _number(e), f"{1000 * above:.0f}", _number(density, 2), _number(amorphous_density_g_cm3(x), 2))
+        for x, e, above, density in (map(float, row) for row in each)
     ]
-    return Table(("x", "E_f (eV/atom)", "above the crystals' hull (meV/atom)"), tuple(rows))
+    columns = (
+        "x",
+        "E_f (eV/atom)",
+        "above the crystals' hull (meV/atom)",
+        "density (g/cm³)",
+        "DFTB at 300 K (g/cm³)",
+    )
+    return Table(columns, tuple(rows))
 
 
 def orderings_table(found: Sequence[Orderings]) -> Table:

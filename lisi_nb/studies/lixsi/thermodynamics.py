@@ -27,6 +27,7 @@ from lisi_nb.analysis.energetics import (
 from lisi_nb.errors import check_choice
 from lisi_nb.params import ByScale
 from lisi_nb.structures.crystals import LI_RICH, crystal
+from lisi_nb.units import U_PER_A3_IN_G_CM3
 from lisi_nb.verdicts import Claim
 
 CRYSTALS = ("LiSi", "Li12Si7", "Li7Si3", "Li13Si4", "Li15Si4", "Li17Si4", "Li21Si5")
@@ -204,11 +205,13 @@ def _voltages(crystals: Sequence[Crystal]) -> tuple[Voltage, ...]:
 class Amorphous:
     """Relaxed amorphous structures: formation energies, distance above the crystals' hull, and the statement.
 
-    ``above_eV`` (n,) per atom; `regions` are two-phase regions of the branch closed by crystalline Li15Si4 at x = 3.75.
+    ``above_eV`` (n,) per atom; ``density_g_cm3`` (n,) relaxed at 0 K; ``with_crystal`` is the branch closed by
+    crystalline Li15Si4 at x = 3.75.
     """
 
     phases: Formation
     above_eV: np.ndarray
+    density_g_cm3: np.ndarray
     with_crystal: Formation
     tolerance_eV: float
     statement: str
@@ -248,15 +251,18 @@ def amorphous(
     counts = np.array([_counts(atoms) for atoms in structures]).reshape(-1, 2)
     if (counts == 0).any():
         raise ValueError("A structure is pure Li or pure Si. Give LixSi; the elements are the zero of energy.")
-    energies = [relaxed(a, calculator, fmax_eV_A=fmax_eV_A, steps=2000).get_potential_energy() for a in structures]
-    phases = formation(energies, counts[:, 0], counts[:, 1], crystals.li_eV, crystals.si_eV)
+    cells = [relaxed(a, calculator, fmax_eV_A=fmax_eV_A, steps=2000) for a in structures]
+    density = np.array([a.get_masses().sum() / a.get_volume() * U_PER_A3_IN_G_CM3 for a in cells])
+    phases = formation(
+        [a.get_potential_energy() for a in cells], counts[:, 0], counts[:, 1], crystals.li_eV, crystals.si_eV
+    )
     closed = Formation(
         np.append(phases.n_li, end.n_li),
         np.append(phases.n_si, end.n_si),
         np.append(phases.per_atom_eV, end.formation_eV),
     )
     above = phases.per_atom_eV - crystals.hull.at(phases.li_fraction)
-    return Amorphous(phases, above, closed, tolerance_eV, two_phase_statement(closed, tolerance_eV))
+    return Amorphous(phases, above, density, closed, tolerance_eV, two_phase_statement(closed, tolerance_eV))
 
 
 def hull_claim(found: Thermodynamics) -> Claim:
@@ -275,10 +281,10 @@ def hull_claim(found: Thermodynamics) -> Claim:
     return Claim(text, "undecided", f"{because}; PBE set-ups differ by {1000 * PER_ATOM_eV:.0f}")
 
 
-def two_phase_claim(found: Amorphous, n_searched: int | None = None) -> Claim:
+def two_phase_claim(found: Amorphous, n_searched: int) -> Claim:
     """Q2: two phases between x = 2.25 and 3.75, a solid solution below; undecided where few orderings were searched.
 
-    `n_searched` is the number at each composition, and `FEWEST_SEARCHED` are needed; None means no search.
+    `n_searched` is the number at each composition (0 for structures from MD); `FEWEST_SEARCHED` are needed.
     """
     low, high = (
         published.value("nanoparticle", f"two_phase_composition_{end}", "LixSi").value for end in ("min", "max")
@@ -290,7 +296,7 @@ def two_phase_claim(found: Amorphous, n_searched: int | None = None) -> Claim:
     if not at or inside_x < FEWEST_X or below_x < FEWEST_X:
         need = f"needs structures at x = {low:g} and at {FEWEST_X} compositions or more on either side"
         return Claim(text, "undecided", f"{found.statement}; {need}")
-    if n_searched is not None and n_searched < FEWEST_SEARCHED:
+    if n_searched < FEWEST_SEARCHED:
         need = f"{n_searched} orderings searched at each x, {FEWEST_SEARCHED} needed to judge"
         return Claim(text, "undecided", f"{found.statement}; {need}")
     regions = two_phase_regions(found.with_crystal, found.tolerance_eV)
