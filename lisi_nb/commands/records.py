@@ -98,6 +98,7 @@ def command_export(options: argparse.Namespace) -> Answer:
     run = runs.open_run(options.run)
     made = record.export(run, Path(options.to) if options.to else None, options.trajectory).resolve()
     say(f"{made} ({size(made.stat().st_size)}); unpack it and see README.txt")
+    say_unknown(run)
     return 0, {"run": run.id, "archive": str(made), "bytes": made.stat().st_size}
 
 
@@ -105,12 +106,19 @@ def command_rerun(options: argparse.Namespace) -> Answer:
     """``lisi-nb rerun``: run the same inputs again; what the run wrote so far is kept in its folder previous-N."""
     run = runs.open_run(options.run)
     before = (run.results() or {}).get("quantities", {})
+    say_unknown(run)
     record.rerun(run)
     if not options.detach:
         launch.wait(run, progress_line())
         for name, entry in ((run.results() or {}).get("quantities") or {}).items():
             say(f"  {name}: {entry['value']} {entry['unit']}, before {before.get(name, {}).get('value')}")
     return 0, summary(run) | {"previous": before}
+
+
+def say_unknown(run: Run) -> None:
+    """Say what cannot be checked of a run's inputs, if anything."""
+    if unknown := record.check_inputs(run):
+        say(unknown)
 
 
 def command_clean(options: argparse.Namespace) -> Answer:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ase import Atoms
 
-from lisi_nb.engine import execute, lammps
+from lisi_nb.engine import execute, lammps, seal
 from lisi_nb.engine.lammps import DATA_FILE, FINAL_DATA
 from lisi_nb.engine.run import SEGMENTS, Run, Segment, write_json
 from lisi_nb.engine.steps import Step, Stop, Task
@@ -105,6 +105,7 @@ def next_segment(run: Run, study: ModuleType, models: list[Path]) -> tuple[Segme
         "formula": atoms.get_chemical_formula(),
         "why": step.why,
         "numbers": step.numbers,
+        "inputs": seal.hashes(folder),
     }
     write_json(folder / "step.json", decision)  # last: a folder without it has not begun
     return Segment(folder), step.segment

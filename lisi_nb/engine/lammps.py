@@ -76,6 +76,8 @@ class Segment:
         ``"free"``, ``"fixed"`` or ``"tethered"`` (harmonic, `tether_eV_A2`) for atoms of the bottom group.
     walls : bool
         Reflecting walls at both ends of z, so that evaporated lithium cannot reach the back of the slab.
+    free : bool
+        Nothing repeats: a particle in empty space, whose box grows with atoms that leave it.
     """
 
     stages: tuple[Stage, ...]
@@ -89,6 +91,7 @@ class Segment:
     bottom: str = "free"
     tether_eV_A2: float = 2.0
     walls: bool = False
+    free: bool = False
     keep_velocities: bool = False
     relax_after: bool = False
 
@@ -107,7 +110,7 @@ class Segment:
 
 def header(segment: Segment) -> str:
     """Units, periodicity and structure."""
-    boundary = "p p f" if segment.walls else "p p p"
+    boundary = "m m m" if segment.free else "p p f" if segment.walls else "p p p"
     return f"units metal\natom_style atomic\natom_modify map yes\nboundary {boundary}\nread_data {DATA_FILE}\n"
 
 

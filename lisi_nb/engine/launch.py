@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine import afford, devices, execute, versions
+from lisi_nb.engine import afford, devices, execute, seal, versions
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.lammps import STOP_REQUEST
 from lisi_nb.engine.leftovers import end_leftovers
@@ -105,6 +105,7 @@ def prepare(
                 "report": str(atoms.info.get("report", "")),
                 "warnings": list(atoms.info.get("warnings", [])),
             },
+            "inputs": seal.hashes(draft),
             **({"chain": True} if several else {}),
             "seed": params.seed,  # type: ignore[attr-defined]
             "n_steps": n_steps,

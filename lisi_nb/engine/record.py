@@ -6,6 +6,7 @@ import fnmatch
 import hashlib
 import io
 import os
+import shlex
 import shutil
 import tarfile
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine import cluster, cluster_profiles, launch
+from lisi_nb.engine import cluster, cluster_profiles, launch, seal
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.lammps import DATA_FILE, FINAL_DATA, INPUT, RESUME_INPUT, deviation_file, log_file, trajectory_file
 from lisi_nb.engine.leftovers import end_leftovers
@@ -100,10 +101,11 @@ def export(run: Run, target: Path | None = None, trajectory: bool = False) -> Pa
         raise ValueError(f"{target} is not a .tar.gz file. Name one.")
     if target.exists():
         raise ValueError(f"{target} is there already. Move it away, or name another file with --to.")
-    check_inputs(run)
+    unknown = check_inputs(run)
     launch.restore_models(run)
     files = _files(run, trajectory)
     texts = _texts(run, status, trajectory)
+    texts["README.txt"] += unknown and f"\n{unknown}\n"
     for name in [name for name in files if Path(name).name.startswith("log")]:  # LAMMPS names where its plugin lies
         texts[name] = files.pop(name).read_text(errors="replace").replace(str(paths.PROJECT), "lisi_nb")
     card = potentials.get(manifest["potential"]["name"])
@@ -150,7 +152,7 @@ def _texts(run: Run, status: dict, trajectory: bool) -> dict[str, str]:
     kind = "gpu,cu12,lmp" if device["kind"] == "gpu" else "cpu,lmp"
     script = RERUN.format(
         ranks=device["ranks"],
-        segments=" ".join(_dynamics(run)),
+        segments=shlex.join(_dynamics(run)),
         input=INPUT,
         data=DATA_FILE,
         log=log_file(),
@@ -173,13 +175,20 @@ def _texts(run: Run, status: dict, trajectory: bool) -> dict[str, str]:
     return {"rerun.sh": script, "README.txt": readme, "requirements.txt": needed}
 
 
-def check_inputs(run: Run) -> None:
-    """Raise ``ValueError`` when the structure in a run's folder is not the one of its manifest."""
-    if sha256(run.folder / DATA_FILE) != run.manifest["structure"]["sha256"]:
-        raise ValueError(
-            f"{run.folder / DATA_FILE} was changed after the run was made: its hash is not that of the manifest. Put "
-            "it back, or make a new run."
-        )
+def check_inputs(run: Run) -> str:
+    """Raise ``ValueError`` with the difference when what LAMMPS reads is not what was prepared.
+
+    Returns
+    -------
+    str
+        What is unknown of a run that was made before hashes of its inputs were kept, else nothing.
+    """
+    folders = {run.folder: run.manifest.get("inputs"), **{s.folder: s.decision.get("inputs") for s in run.segments}}
+    known = {folder: made for folder, made in folders.items() if made is not None}
+    known.setdefault(run.folder, seal.hashes(run.folder) | {DATA_FILE: run.manifest["structure"]["sha256"]})
+    for folder, made in known.items():
+        seal.check_inputs(folder, made)
+    return "" if None not in folders.values() else f"Whether {INPUT} was changed since it was made is unknown."
 
 
 def rerun(run: Run) -> Run:

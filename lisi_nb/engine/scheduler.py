@@ -73,6 +73,11 @@ class Answer:
         return MEANING.get(self.state, "it is gone without having finished") + (f" ({said})" if said else "")
 
 
+def shell_line(commands: list[list[str]], log: str) -> str:
+    """Commands for a shell, one after the other while they succeed; what they print is appended to `log`."""
+    return " && ".join(shlex.join(words) for words in commands) + f" >> {shlex.quote(log)} 2>&1"
+
+
 @contextlib.contextmanager
 def answering(system: str) -> Iterator[None]:
     """Turn whatever goes wrong between here and the scheduler into `Unreachable`."""
@@ -100,8 +105,7 @@ class Scheduled:
     ) -> None:
         dp = cluster_profiles.dispatcher()
         self.profile, self.folder, self.name = profile, folder, name
-        text = " && ".join(shlex.join(words) for words in commands or []) + f" >> {shlex.quote(log)} 2>&1"
-        task = dp.Task(text, ".", outlog=None, errlog=None, task_name=name)
+        task = dp.Task(shell_line(commands or [], log), ".", outlog=None, errlog=None, task_name=name)
         with answering(profile.system):
             self.machine = dp.Machine.load_from_dict(profile.machine | {"remote_root": str(folder)})
             resources = dp.Resources.load_from_dict(profile.resources)

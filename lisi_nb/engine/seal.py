@@ -1,4 +1,4 @@
-"""A run's manifest must stay as it was written: every result rests on it.
+"""A run's manifest and inputs must stay as they were written: every result rests on them.
 
 A second copy (``.manifest.json``) lies beside it, and the manifest names the hash of its own inputs.
 """
@@ -10,7 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lisi_nb.engine.lammps import DATA_FILE, INPUT, RESUME_INPUT
+
 COPY = ".manifest.json"
+INPUTS = (INPUT, RESUME_INPUT, DATA_FILE)
 MISSING = "(nothing)"
 
 
@@ -46,4 +49,22 @@ def check(folder: Path, manifest: dict[str, Any]) -> None:
         raise ValueError(
             f"{folder / 'manifest.json'} was changed after the run was made: {'; '.join(changed)}. Put it back, or "
             "make a new run with other values (`lisi-nb run ... --set`)."
+        )
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file in `folder` that LAMMPS reads."""
+    found = (folder / name for name in INPUTS if (folder / name).exists())
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
+
+
+def check_inputs(folder: Path, made: dict[str, str]) -> None:
+    """Raise ``ValueError`` with the difference when the inputs in `folder` are not those that were `made`."""
+    now = hashes(folder)
+    changed = [name for name in made | now if made.get(name) != now.get(name)]
+    if changed:
+        files = ", ".join(str(folder / name) for name in changed)
+        words = "; ".join(f"{now.get(name, MISSING)[:16]}, was {made.get(name, MISSING)[:16]}" for name in changed)
+        raise ValueError(
+            f"{files} was changed after the run was made: its hash is {words}. Put it back, or make a new run."
         )

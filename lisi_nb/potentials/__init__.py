@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,10 @@ from lisi_nb import paths
 from lisi_nb.errors import check_choice, check_range
 from lisi_nb.potentials.compressed import compressed, sha256
 from lisi_nb.potentials.loading import load
+
+SUFFIXES = (".pb", ".pth", ".dp", ".pt2", ".pte")
+# LAMMPS reads the name in a command, and shells in rerun.sh.
+_MEMBER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]*({'|'.join(map(re.escape, SUFFIXES))})")
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,15 @@ class Potential:
         Raises
         ------
         FileNotFoundError, ValueError
-            A member is missing, or is not the file the card describes.
+            A member is missing, is not the file the card describes, or has a name that is not plain.
         """
         files = []
         for member in self.card["members"]:
+            if not _MEMBER.fullmatch(member["file"]):
+                raise ValueError(
+                    f"The card of potential {self.name!r} names the file {member['file']!r}. Allowed: letters, digits, "
+                    f"dots, dashes and underscores, ending in {', '.join(SUFFIXES)}. Rename the file, and in the card."
+                )
             path = self.folder / member["file"]
             if not path.exists():
                 raise FileNotFoundError(

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lisi_nb import cli, potentials
+from lisi_nb.commands.common import get_study, study_names
 from lisi_nb.engine import probe, seal
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.probe import Probe, Speed
@@ -170,6 +171,47 @@ def test_hostile_settings_never_trace_back(call, empty_data, text):
     code, out, _ = call("run", "interdiffusion", "--set", text, "--json")
     assert code == 2
     assert json.loads(out)["error"]
+
+
+TEXTS = st.one_of(
+    st.text(max_size=60),
+    st.floats().map(repr),
+    st.integers().map(str),
+    st.sampled_from(
+        ["nan", "-inf", "1e999", "1_0", "٣", "²", "0x10", " 5", "5\n", "True", "None", "", "=", "a=b", "{}"]
+    ),
+    st.sampled_from(["$(id)", "`id`", "a\nshell id", "../lisi", "lisi\0", "${from}", "%s", "\x1b[2J", "x" * 10_000]),
+)
+
+
+@pytest.mark.parametrize("study", study_names())
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data(), TEXTS)
+def test_hostile_values_of_known_settings_never_trace_back(call, empty_data, monkeypatch, study, data, text):
+    """Up to where the structure would be built: what gets there is of the type and in the range of its setting."""
+    module, reached = get_study(study), []
+    name = data.draw(st.sampled_from(sorted(module.Params().to_dict())))
+
+    def build(params, progress=None):
+        reached.append(getattr(params, name))
+        raise ValueError("reached")
+
+    monkeypatch.setattr(module, "build", build)
+    monkeypatch.setattr(probe, "speed", lambda *_: Speed(Probe(200, 0.01, 5.0, 10**6), Probe(800, 0.04, 5.0, 10**6)))
+    code, out, err = call("run", study, "--scale", "smoke", "--set", f"{name}={text}", "--json", "--yes")
+    assert code == 2
+    assert "Traceback" not in err
+    error = json.loads(out)["error"]
+    assert error
+    assert not error.startswith("parameter="), "the name is known"
+    assert (error == "reached") == bool(reached)
+    for value in reached:
+        field = module.Params.__dataclass_fields__[name]
+        assert type(value) is type(field.default)
+        assert field.metadata["choices"] is None or value in field.metadata["choices"]
+        assert field.metadata["low"] is None or field.metadata["low"] <= value <= field.metadata["high"]
+        assert name != "potential" or value in potentials.names()
+    assert not list((empty_data / "runs").glob("*/*"))
 
 
 def test_runs_show_and_card(call, smoke_run):

@@ -107,6 +107,18 @@ def test_an_exported_chain_names_each_segment(finished, tmp_path):
         assert name in script
 
 
+def test_the_input_of_a_segment_edited_by_hand_is_not_exported(finished, tmp_path):
+    assert record.check_inputs(finished) == ""
+    file = finished.segments[3].folder / "in.lmp"
+    text = file.read_text()
+    try:
+        file.write_text(text + "shell id\n")
+        with pytest.raises(ValueError, match=r"003-sample/in\.lmp was changed after the run was made"):
+            record.export(finished, tmp_path / "chain.tar.gz")
+    finally:
+        file.write_text(text)
+
+
 @pytest.mark.slow
 def test_stopped_and_killed_chains_go_on_where_they_were(empty_data):
     """Stop inside a segment, kill -9 inside another: the same segments, no frame twice, none missing."""

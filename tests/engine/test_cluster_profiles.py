@@ -1,13 +1,16 @@
 """Cluster profiles: the shipped examples are valid, a mistake is named with file, table and key."""
 
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lisi_nb.engine import cluster_profiles as profiles
-from lisi_nb.engine.scheduler import Scheduled
+from lisi_nb.engine.scheduler import Scheduled, shell_line
 
 
 @pytest.fixture
@@ -66,6 +69,22 @@ def test_job_scripts_ask_for_what_the_profile_says(write, tmp_path, name, lines)
     subprocess.run(["bash", "-c", stand_in], cwd=tmp_path, check=True)
     words = (tmp_path / "worker.log").read_text().splitlines()
     assert words == ["-m", "lisi_nb.engine.worker", "/runs/it's $HOME; x", "restart.a"]
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=40)
+
+
+@settings(deadline=None, max_examples=60)
+@given(folder=NAMES, restart=NAMES, python=NAMES)
+def test_a_shell_reads_the_words_of_a_worker_back_whatever_they_are(tmp_path_factory, folder, restart, python):
+    profile = profiles.Profile("x", {}, {}, f"/bin/{python}")
+    change, worker = profiles.worker_command(profile, f"/runs/{folder}", restart)
+    assert worker == [f"/bin/{python}", "-m", "lisi_nb.engine.worker", f"/runs/{folder}", restart]
+    log = tmp_path_factory.mktemp("log") / "it's $HOME; worker.log"
+    line = shell_line([change, ["printf", r"%s\0", *worker]], str(log))
+    assert subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout == b""
+    assert log.read_bytes().decode().split("\0")[:-1] == worker
+    assert shlex.split(shlex.join(worker)) == worker
 
 
 @pytest.mark.parametrize(

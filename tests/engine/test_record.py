@@ -11,14 +11,19 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from lisi_nb import paths
-from lisi_nb.engine import execute, launch, parse, record
+from lisi_nb import cli, paths
+from lisi_nb.engine import execute, launch, parse, record, seal
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.processes import start_of
 from lisi_nb.engine.run import Run
 from lisi_nb.studies import interdiffusion
 
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=40).filter(
+    lambda name: name not in (".", "..")
+)
 BRIEF = interdiffusion.scaled("smoke", "100", duration_ps=0.04, window_ps=0.04)
 
 
@@ -83,6 +88,29 @@ def test_what_an_archive_holds(smoke_run, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "a.tar.gz", "b", "b.tar.gz"]
 
 
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(NAMES, min_size=1, max_size=3, unique_by=str.casefold))
+def test_rerun_sh_runs_each_segment_whatever_its_name(smoke_run, tmp_path_factory, names):
+    here = tmp_path_factory.mktemp("it's; $HOME")
+    for name in names:
+        (here / "segments" / name).mkdir(parents=True)
+        for file in ("in.lmp", "data.lmp", "step.json"):
+            (here / "segments" / name / file).write_text("{}")
+    shutil.copyfile(smoke_run.folder / "manifest.json", here / "manifest.json")
+    (here / "potential").mkdir()
+    (here / "SHA256SUMS").write_text(f"{hashlib.sha256(b'').hexdigest()}  empty\n")
+    (here / "empty").touch()
+    (here / "rerun.sh").write_text(record._texts(Run(here), smoke_run.status(), False)["rerun.sh"])
+    (here / "lmp").write_text('#!/bin/sh\nprintf \'%s\\0\' "$PWD" "$@" >> ran\n')
+    (here / "lmp").chmod(0o755)
+    environment = {"PATH": os.environ["PATH"], "LMP": str(here / "lmp"), "RANKS": "1"}
+    subprocess.run(["sh", str(here / "rerun.sh")], env=environment, check=True, capture_output=True)
+    for name in names:
+        words = (here / "rerun" / "segments" / name / "ran").read_bytes().decode().split("\0")[:-1]
+        place = str((here / "rerun" / "segments" / name).resolve())
+        assert words == [place, "-in", "in.lmp", "-log", "log.lammps", "-screen", "none"]
+
+
 def copied(run, empty_data) -> Run:
     folder = empty_data / "runs" / "interdiffusion" / run.folder.name
     shutil.copytree(run.folder, folder, symlinks=True)
@@ -119,6 +147,40 @@ def test_what_cannot_be_exported_or_run_again(smoke_run, empty_data, tmp_path):
             refuse()
     assert not (tmp_path / "x.tar.gz").exists()
     assert run.status()["state"] == "finished"
+
+
+@pytest.mark.parametrize("name", ["in.lmp", "resume.lmp", "data.lmp"])
+def test_inputs_edited_by_hand_are_neither_exported_nor_run_again(smoke_run, empty_data, tmp_path, name):
+    """`shell` in an input is a command of whoever runs the archive."""
+    run = copied(smoke_run, empty_data)
+    with (run.folder / name).open("a") as stream:
+        stream.write("shell touch /tmp/x\n")
+    digest = hashlib.sha256((run.folder / name).read_bytes()).hexdigest()[:16]
+    words = rf"{name} was changed after the run was made: its hash is {digest}, was {run.manifest['inputs'][name][:16]}"
+    for refuse in (lambda: record.export(run, tmp_path / "x.tar.gz"), lambda: record.rerun(run)):
+        with pytest.raises(ValueError, match=words):
+            refuse()
+    (run.folder / name).unlink()
+    with pytest.raises(ValueError, match=r"its hash is \(nothing\), was"):
+        record.check_inputs(run)
+    assert run.status()["state"] == "finished"
+
+
+def test_inputs_of_a_run_that_was_made_without_hashes_are_unknown(smoke_run, empty_data, tmp_path, capsys):
+    run = copied(smoke_run, empty_data)
+    for name in ("manifest.json", seal.COPY):
+        manifest = {key: value for key, value in run.manifest.items() if key != "inputs"}
+        runs.write_json(run.folder / name, manifest)
+    run, unknown = Run(run.folder), "Whether in.lmp was changed since it was made is unknown."
+    assert record.check_inputs(run) == unknown
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["export", run.id, "--to", str(tmp_path / "x.tar.gz")])
+    assert unknown in capsys.readouterr().err
+    assert unknown in (unpacked(tmp_path / "x.tar.gz", tmp_path / "x") / "README.txt").read_text()
+    assert record.check_inputs(smoke_run) == ""
+    (run.folder / "data.lmp").write_text("")
+    with pytest.raises(ValueError, match=r"data\.lmp was changed after the run was made"):
+        record.check_inputs(run)
 
 
 def test_sizes_and_deletion(smoke_run, empty_data, monkeypatch):

@@ -45,6 +45,34 @@ def test_missing_member(copied):
         potentials.get("lisi").models()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "member0.pb\nshell id", "member0.p\nb", "member0.pb\n", "../lisi/member0.pb", "/etc/passwd", "a b.pb",
+        "$(id).pb", "member0.tersoff", "member0", "", ".pb", "-i.pb",
+        "member0.pb/..", "ü.pb", "a;b.pb", 'a".pb', "a&.pb",
+    ],
+)  # fmt: skip
+def test_a_member_whose_name_is_not_plain_is_refused(copied, name):
+    """LAMMPS reads the name as part of a command."""
+    card = json.loads((copied / "card.json").read_text())
+    card["members"][0]["file"] = name
+    (copied / "card.json").write_text(json.dumps(card))
+    for refuse in (potentials.get("lisi").members, potentials.get("lisi").models):
+        with pytest.raises(ValueError, match=r"names the file .*Allowed: letters, .*ending in \.pb, \.pth") as refused:
+            refuse()
+        assert repr(name) in str(refused.value)
+
+
+@pytest.mark.parametrize("suffix", potentials.SUFFIXES)
+def test_plain_names_of_members_are_taken(copied, suffix):
+    card = json.loads((copied / "card.json").read_text())
+    (copied / "member0.pb").rename(copied / f"Set-2_a.1{suffix}")
+    card["members"][0]["file"] = f"Set-2_a.1{suffix}"
+    (copied / "card.json").write_text(json.dumps(card))
+    assert potentials.get("lisi").members()[0].name == f"Set-2_a.1{suffix}"
+
+
 def test_one_changed_byte(copied):
     data = bytearray((copied / "member0.pb").read_bytes())
     data[len(data) // 2] ^= 1
