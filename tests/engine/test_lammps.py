@@ -1,10 +1,15 @@
 """The LAMMPS input: its text block by block, id ranges, bottom modes, stages. Real LAMMPS reads it in test_launch."""
 
+import numpy as np
 import pytest
+from ase import Atoms, units
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lisi_nb.engine.lammps import Segment, Stage, _ranges, input_text, resume_text
+from lisi_nb.engine import execute, parse
+from lisi_nb.engine.devices import Device
+from lisi_nb.engine.lammps import TRAJECTORY, Segment, Stage, _ranges, input_text, resume_text
+from lisi_nb.training.amorphous_frames import TERSOFF
 
 GOLDEN = """\
 # structure
@@ -130,6 +135,20 @@ def test_tersoff_silicon_needs_no_ensemble():
     text = input_text(segment(), ["potential/member0.tersoff"], [])
     assert "pair_style tersoff\npair_coeff * * potential/member0.tersoff Si Si\n" in text
     assert "deepmd" not in text
+
+
+def test_an_atom_that_leaves_a_free_particle_never_comes_back(tmp_path):
+    """Silicon at 100 A/ps crosses a box of 20 A twice over: its box grows, and a periodic one would fold it in."""
+    atoms = Atoms("Si3", [[9, 10, 10], [11.3, 10, 10], [10, 10, 14]], cell=[20, 20, 20], pbc=False)
+    atoms.set_velocities([[0, 0, 0], [0, 0, 0], [0, 0, 0.1 / units.fs]])
+    fly = Segment((Stage(500, 300.0, 300.0),), damping_ps=1e4, dump_every=100, free=True, keep_velocities=True)
+    last = execute.run_blocking(tmp_path, atoms, fly, [TERSOFF], Device("cpu", "test", 1))
+    frames = list(parse.frames(tmp_path / TRAJECTORY))
+    assert {f.periodic for f in frames} == {(False, False, False)}
+    height = [f.atoms().positions[2, 2] - f.atoms().positions[0, 2] for f in frames]
+    np.testing.assert_allclose(height, 4 + 100 * 0.1 * np.arange(6), rtol=0.02)
+    assert np.ptp(frames[-1].box_A[2]) > 50
+    assert len(last) == 3
 
 
 @pytest.mark.parametrize(

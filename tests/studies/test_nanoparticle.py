@@ -73,6 +73,13 @@ def test_a_quarter_of_the_time_seeds_the_next_composition():
     assert len({s.segment.seed for s in steps}) == len(steps)
 
 
+@pytest.mark.parametrize("family", nanoparticle.FAMILIES)
+def test_only_the_bulk_that_is_molten_repeats(family):
+    steps, *_ = planned(nanoparticle.scaled("smoke", family))
+    assert [s.segment.free for s in steps] == [s.name != "anneal" for s in steps]
+    assert nanoparticle.build(nanoparticle.scaled("smoke", family)).pbc.all() == (family != "c-Li3.75Si")
+
+
 @pytest.mark.parametrize("family", ["a-Li3.50Si", "a-Li2.25Si"])
 def test_amorphous_particles_are_cut_from_a_bulk_that_was_molten(family):
     params = nanoparticle.scaled("smoke", family)

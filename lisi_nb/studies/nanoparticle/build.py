@@ -67,7 +67,7 @@ def build(params: Params, progress: Callable[[str, int, int], None] | None = Non
         report = f"bulk to be made amorphous: {source.get_chemical_formula()}; then about {report}"
     edge = start.cell.lengths()[0]
     start.info = {"report": f"{report}\n{n_removed(params, particle)} Li are removed at each step; box {edge:.1f} Å"}
-    start.set_pbc(True)
+    start.set_pbc(start is source)
     return start
 
 
@@ -141,7 +141,9 @@ def dump_every(params: Params) -> int:
     return max(1, round(1000 * params.frame_ps / params.timestep_fs))
 
 
-def _segment(params: Params, stages: tuple[Stage, ...], number: int, sample: bool = False) -> Segment:
+def _segment(
+    params: Params, stages: tuple[Stage, ...], number: int, sample: bool = False, free: bool = True
+) -> Segment:
     every = dump_every(params)
     return Segment(
         stages,
@@ -151,6 +153,7 @@ def _segment(params: Params, stages: tuple[Stage, ...], number: int, sample: boo
         thermo_every=min(50, every),
         deviation_every=max(every, 50),
         restart_every=RESTART_EVERY,
+        free=free,
         keep_velocities=sample,
         relax_after=sample,
     )
@@ -169,7 +172,9 @@ def plan(params: Params, history: tuple[Done, ...]) -> Step | Stop:
             return Step("equilibrate", equilibrate, "the particle as it was cut from the crystal")
         melt, cool = _steps(params, params.anneal_ps / 3), _steps(params, params.anneal_ps * 2 / 3)
         stages = (Stage(melt, MELT_K, MELT_K, 0.0, "iso"), Stage(cool, MELT_K, held, 0.0, "iso"))
-        return Step("anneal", _segment(params, stages, number), "melt the bulk and cool it: it becomes amorphous")
+        return Step(
+            "anneal", _segment(params, stages, number, free=False), "melt the bulk and cool it: it becomes amorphous"
+        )
     last = history[-1]
     if last.name == "anneal":
         atoms = cut(params, last.atoms)
