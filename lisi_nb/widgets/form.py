@@ -16,6 +16,7 @@ from lisi_nb.units import pretty
 from lisi_nb.widgets import controls
 from lisi_nb.widgets.choice import Choice
 from lisi_nb.widgets.cost import Cost
+from lisi_nb.widgets.kept import Kept
 from lisi_nb.widgets.names import Names, named
 
 _ERROR = f'<span style="color:{palette.ERROR};line-height:1.3;display:inline-block"><b>✗</b> {{}}</span>'
@@ -25,7 +26,7 @@ _LABEL = w.Layout(width="135px")
 _WRONG = "Correct what is marked ✗ first."
 
 
-class Form(w.VBox):
+class Form(Kept):
     """View of a `Choice`: shows it, and hands every edit to it."""
 
     def __init__(self, choice: Choice) -> None:
@@ -61,6 +62,10 @@ class Form(w.VBox):
 
     def __repr__(self) -> str:
         return self._code()
+
+    def kept_html(self) -> str:
+        """The values, as code."""
+        return f"This form needs its kernel: run the cell. Its values:{_PRE.format(html.escape(self._code()))}"
 
     @property
     def params(self) -> Params:
@@ -156,6 +161,7 @@ class Form(w.VBox):
     def _show_derived(self, wrong: bool) -> None:
         for text, make in self._texts.values():
             text.value = _PRE.format(html.escape(_WRONG if wrong else make()))
+        self.keep()
         if self.cost is None:
             return
         if wrong:

@@ -7,6 +7,7 @@ nothing. Both only read the run folder, so they follow runs started anywhere, an
 from __future__ import annotations
 
 import asyncio
+import base64
 import html
 import os
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from lisi_nb.errors import RunFailed
 from lisi_nb.units import duration
 from lisi_nb.widgets.bar import progress_bar
 from lisi_nb.widgets.folder import folder_html
+from lisi_nb.widgets.kept import Kept
 from lisi_nb.widgets.names import Names
 from lisi_nb.widgets.reading import Physics, Progress, Unreadable
 from lisi_nb.widgets.threads import in_thread
@@ -117,7 +119,7 @@ class Buttons(w.VBox):
         self.answer.value = folder_html(self.run) if shown else ""
 
 
-class Monitor(w.VBox):
+class Monitor(Kept):
     """A run being followed, as a widget; the cell that shows it does not wait.
 
     Parameters
@@ -140,6 +142,14 @@ class Monitor(w.VBox):
         super().__init__([self.text, self.buttons, self.picture])
         self._start()
 
+    def __repr__(self) -> str:
+        return f"{self.run.id} {self._state}".rstrip()
+
+    def kept_html(self) -> str:
+        """The last text and picture."""
+        png = base64.b64encode(self.picture.value).decode()
+        return self.text.value + (f'<img alt="charts" src="data:image/png;base64,{png}">' if png else "")
+
     def leave(self) -> None:
         """Follow no longer; the run goes on."""
         self._leave.set()
@@ -158,6 +168,7 @@ class Monitor(w.VBox):
         except Unreadable as sentence:
             self.text.value = html.escape(str(sentence))
             self.buttons.layout.display = "none"
+            self.keep()
         except Exception as error:  # in a thread it would vanish, and the widget stand still
             self.text.value = f"No longer followed, but the run goes on: {html.escape(repr(error))}"
 
@@ -166,10 +177,12 @@ class Monitor(w.VBox):
         self.buttons.show(now.state)
         if now.state != self._state:
             before, self._state = self._state, now.state
+            self.keep()
             if before:
                 self._changed()
         if png:
             self.picture.value, self.picture.layout.display = png, None
+            self.keep()
 
 
 class Screen:

@@ -17,6 +17,7 @@ from lisi_nb.tables import Table
 from lisi_nb.units import duration
 from lisi_nb.widgets import catalogue
 from lisi_nb.widgets.catalogue import Row
+from lisi_nb.widgets.kept import Kept
 from lisi_nb.widgets.monitor import Monitor
 from lisi_nb.widgets.names import Names, named
 from lisi_nb.widgets.reading import Unreadable
@@ -52,7 +53,7 @@ class Line(w.HBox):
         self.button.tooltip = f"{self.button.description} {self.name} below."
 
 
-class RunsBrowser(w.VBox):
+class RunsBrowser(Kept):
     """The table, and below it what was asked for: the monitor of a run or a comparison."""
 
     def __init__(self, study: ModuleType | None = None) -> None:
@@ -86,6 +87,10 @@ class RunsBrowser(w.VBox):
     def __repr__(self) -> str:
         return "\n".join(f"{row.run.id}  {row.state}  {100 * row.share:.0f} %" for row in self.shown) or "no runs yet"
 
+    def kept_html(self) -> str:
+        """The runs shown last."""
+        return f"{self.note.value}<pre>{html.escape(repr(self))}</pre>"
+
     def load(self) -> None:
         """Read all runs again; what was selected stays selected."""
         with self._loading:
@@ -101,6 +106,7 @@ class RunsBrowser(w.VBox):
         self.more.layout.display = None if len(found) > self._limit else "none"
         some = f"{len(self.shown)} of {len(found)} runs, newest first" if found else "No run here fits."
         self.note.value = f"{some}; as of {time.strftime('%H:%M:%S')}"
+        self.keep()
 
     def _line(self, row: Row) -> Line:
         """The line of a run, kept for as long as it is shown: a tick made while the table is read again is not lost."""

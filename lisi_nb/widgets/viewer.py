@@ -21,6 +21,7 @@ from lisi_nb import palette, plots
 from lisi_nb.engine.run import Run
 from lisi_nb.errors import check_choice
 from lisi_nb.widgets.frames import Look, Series, Slab, Trajectory, colouring
+from lisi_nb.widgets.kept import ALIVE, HIDING
 from lisi_nb.widgets.movies import MOVIES, write_movie
 from lisi_nb.widgets.names import Names, named
 from lisi_nb.widgets.ngl_scene import NglScene, why_not
@@ -30,10 +31,6 @@ VIEWERS = ("auto", "nglview", "ovito")
 MOVIE_FRAMES = 60  # at most, so that a movie is made within seconds and stays small
 AXES = ("x", "y", "z")
 STILL_BYTES = 100_000  # of the picture in a saved notebook, at most
-# Hides the output that follows a view of its own; without a kernel there is no view, and so nothing hides it.
-HIDING = """<style>
-.jp-OutputArea-child:has(> .jp-OutputArea-output > .lisi-view) + .jp-OutputArea-child { display: none }
-</style>"""
 # Stands where the canvas will be, which covers it.
 WAITING = (
     "The atoms appear here within seconds. If they do not, this browser has no WebGL: press <i>Still picture</i>, "
@@ -68,7 +65,7 @@ class View(w.VBox):
         if len(look.frames) > 1:
             parts.append(self._player())
         super().__init__([*parts, self._tools(first), self.answer, self.still, Names()])
-        self.add_class("lisi-view")
+        self.add_class(ALIVE)
 
     def __repr__(self) -> str:
         return self.said

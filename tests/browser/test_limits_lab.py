@@ -85,7 +85,7 @@ def test_a_small_window_without_a_mouse_and_without_webgl(lab, opened, small, sm
 
     view.get_by_text("this browser has no WebGL").first.wait_for(state="attached")
     view.get_by_role("button", name="Still picture").first.press("Enter")
-    view.locator(".lisi-view img").nth(1).wait_for()  # in both views of the one widget
+    view.locator(".lisi-alive img").nth(1).wait_for()  # in both views of the one widget
     view.screenshot(path=artifacts / "small-still.png")
 
     monitor.get_by_role("button", name="Show folder").press("Enter")
