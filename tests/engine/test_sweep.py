@@ -246,7 +246,7 @@ def test_a_sweep_survives_its_scheduler_and_never_takes_more_cores_than_there_ar
     assert os.getpgid(first) == first != os.getpgid(0)
     assert sweeps.start(sweep).status()["pid"] == first  # a second start finds the first
     os.killpg(first, signal.SIGKILL)
-    until(lambda: sweep.status()["state"] == "interrupted", 20)
+    until(lambda: sweep.status()["state"] == "interrupted", 10)
     assert "scheduler is gone" in sweep.status()["message"]
     sweeps.start(sweep)
     until(lambda: look() and sweep.status()["state"] != "running", 500)
