@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lisi_nb.commands.common import Answer, progress_line, say, study_names, summary
-from lisi_nb.engine import chain, launch, record
+from lisi_nb.engine import chain, cluster, launch, record
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.estimate import size
 from lisi_nb.engine.run import Run
@@ -21,7 +21,8 @@ def command_runs(options: argparse.Namespace) -> Answer:
     """``lisi-nb runs``: list all runs, newest first."""
     if options.study is not None:
         check_choice("study", options.study, study_names())
-    found = [_entry(run) for run in runs.find(options.study)]
+    cluster.ask_together(every := runs.find(options.study))
+    found = [_entry(run) for run in every]
     if found:
         columns = ("study", "label", "state", "done", "steps/s", "time left", "device", "potential", "run")
         say(str(Table(columns, tuple(line for line, _ in found))))

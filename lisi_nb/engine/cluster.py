@@ -148,6 +148,27 @@ def refresh(run: Run) -> dict[str, Any]:
     return run.status()
 
 
+def ask_together(found: Sequence[Run]) -> None:
+    """Ask each scheduler once for all of these runs that wait in its queue, so that a list need not ask for each."""
+    waiting: dict[str, list[tuple[Run, dict[str, Any]]]] = {}
+    for run in found:
+        with contextlib.suppress(ValueError):
+            status = run.recorded()
+            if status["state"] == "queued" and (scheduler := scheduled(status)) and scheduler["job_id"]:
+                waiting.setdefault(scheduler["profile"], []).append((run, status))
+    for group in waiting.values():
+        answers: dict[str, Answer] = {}
+        with (
+            contextlib.suppress(Unreachable, ValueError, FileNotFoundError),  # each run says so itself
+            _job(group[0][0], group[0][1]["scheduler"]) as (job, _),
+        ):
+            answers = job.waiting([status["scheduler"]["job_id"] for _, status in group])
+        for run, status in group:
+            job_id, name = (status["scheduler"][key] for key in ("job_id", "name"))
+            if job_id in answers:
+                _asked[name] = time.monotonic(), _told(run, status, job_id, answers[job_id])
+
+
 def _heart_beats(run: Run, status: dict[str, Any]) -> bool:
     age_s = time.time() - (run.folder / "status.json").stat().st_mtime
     return status["state"] == "running" and age_s < HEARTBEAT_S
@@ -170,6 +191,11 @@ def _ask(run: Run, status: dict[str, Any]) -> dict[str, Any]:
             answer = job.ask(job_id)
     except (Unreachable, ValueError, FileNotFoundError) as error:
         return {"message": f"Not known at this moment: {error}"}
+    return _told(run, status, job_id, answer)
+
+
+def _told(run: Run, status: dict[str, Any], job_id: str, answer: Answer) -> dict[str, Any]:
+    scheduler = status["scheduler"]
     title = f"{scheduler['system']} job {job_id}"
     known = {"scheduler": scheduler | {"job_id": job_id}}
     if answer.phase == "gone":

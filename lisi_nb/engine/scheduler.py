@@ -10,7 +10,7 @@ import contextlib
 import io
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,6 +166,16 @@ class Scheduled:
         if status in (JobStatus.terminated, JobStatus.finished) or state in MEANING:
             return Answer("gone", state, reason)
         return Answer("active", state, reason)
+
+    def waiting(self, job_ids: Sequence[str]) -> dict[str, Answer]:
+        """What Slurm says of those of these jobs that wait, asked once for all; nothing of others, or by others."""
+        if self.profile.system != "Slurm":
+            return {}
+        jobs = shlex.quote(",".join(job_ids))
+        with answering(self.profile.system):
+            said = self._ask(f"squeue --noheader --states=PENDING --format='%i|%T|%r' --jobs={jobs}")
+        found = (line.strip().split("|") for line in said.splitlines() if line.count("|") == 2)
+        return {job_id: Answer("waiting", state, reason) for job_id, state, reason in found}
 
     def _words(self, job_id: str) -> tuple[str, str]:
         for command, pattern in WORDS[self.profile.system]:

@@ -152,3 +152,39 @@ def test_a_member_of_a_sweep_is_handed_to_its_cluster(sweep, sbatch):
     schedule.member(sweep, 0, "cpu:1")
     (run,) = [run for run in sweep.runs() if run]
     assert (run.manifest["parent"], belongs_to(run)) == ("s", "two")
+
+
+def test_a_list_of_waiting_runs_asks_their_scheduler_once(empty_data, sbatch, tmp_path, monkeypatch, capsys):
+    """Nine of ten jobs wait; the tenth has left the queue and is asked for by itself. Then nobody answers."""
+    calls = tmp_path / "calls"
+    waiting = "\n".join(f"{k}|PENDING|Priority" for k in range(1, 10))
+    for name, body in (
+        ("squeue", f"case $* in *PENDING*) echo '{waiting}';; esac"),
+        ("scontrol", "echo 'JobId=10 JobState=FAILED Reason=NonZeroExitCode'"),
+        ("sacct", "exit 1"),
+    ):
+        (tmp_path / "bin" / name).write_text(f'#!/bin/bash\necho "{name} $*" >> {calls}\n{body}\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    for k in range(1, 11):
+        folder = empty_data / "runs" / "interdiffusion" / f"many-{k:08x}"
+        folder.mkdir(parents=True)
+        described = interdiffusion.Params().described()
+        run = runs.create(folder, {"format": runs.FORMAT, "study": "interdiffusion", "params": described}, target=9)
+        scheduler = {"profile": "one", "system": "Slurm", "name": f"r{k}", "job_id": str(k), "queued": 5.0}
+        run.update(state="queued", queued=5.0, scheduler=scheduler)
+        (run.folder / "scheduler" / f"r{k}").mkdir(parents=True)
+        (run.folder / "worker.log").touch()
+    cluster.ask_together(runs.find())
+    assert calls.read_text().count("squeue") == 1
+    states = {run.folder.name[-8:]: run.status() for run in runs.find()}
+    assert [status["state"] for status in states.values()].count("queued") == 9
+    assert states["00000003"]["message"] == "Slurm job 3 waits (Priority)."
+    assert states["0000000a"]["state"] == "interrupted"
+    asked = [line for line in calls.read_text().splitlines() if "PENDING" not in line]
+    assert asked
+    assert all("10" in line.split()[-1] for line in asked), asked
+    cluster._asked.clear()
+    for program in ("squeue", "scontrol"):
+        (tmp_path / "bin" / program).write_text("#!/bin/bash\necho 'Unable to contact slurm controller' >&2; exit 1\n")
+    cluster.ask_together(runs.find())
+    assert cluster._asked == {}  # nothing was learnt; each run says so when it is looked at
