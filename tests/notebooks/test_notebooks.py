@@ -1,5 +1,7 @@
 """Every notebook has the shape of the series; `tests/browser` runs them."""
 
+import ast
+import builtins
 import re
 import statistics
 from pathlib import Path
@@ -111,6 +113,35 @@ def test_no_logic_and_no_paths(each):
 def test_one_switch(study):
     _, code, _ = study
     assert sum("LISI_NB_SCALE" in cell for cell in code) == 1
+
+
+# Sections of notebook 02 that say of themselves to need *Set up* alone, each from its first heading to the next.
+RESTARTABLE = (
+    ("Crystals first", "Choose"),
+    ("Choose", "Three kinds"),
+    ("Three kinds", "How lithium moves"),
+    ("How lithium moves", "Compare with"),
+)
+
+
+@pytest.mark.parametrize(("first", "end"), RESTARTABLE)
+def test_a_section_needs_set_up_alone(first, end):
+    """Every name that a section reads was made in it, or in *Set up*."""
+    cells = nbformat.read(paths.PROJECT / "notebooks" / "02_nanoparticle_delithiation.ipynb", as_version=4).cells
+    at = {cell.source[3:].split("\n")[0]: k for k, cell in enumerate(cells) if cell.source.startswith("## ")}
+
+    def start(words):
+        return next(k for heading, k in at.items() if heading.startswith(words))
+
+    code = [c.source for c in cells[start("Set up") : start("Crystals first")] if c.cell_type == "code"]
+    code += [c.source for c in cells[start(first) : start(end)] if c.cell_type == "code"]
+    known = {*dir(builtins), "display"}
+    for node in ast.parse("\n".join(code)).body:
+        names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+        made = {n.id for n in names if isinstance(n.ctx, ast.Store)}
+        imported = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
+        known |= made | {alias.asname or alias.name for n in imported for alias in n.names}
+        assert {n.id for n in names} <= known, ast.unparse(node)
 
 
 def test_exercises_and_quiz_have_folded_answers(study):

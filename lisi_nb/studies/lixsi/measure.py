@@ -99,10 +99,11 @@ def last_structure(run: Run) -> Atoms:
 
 
 def coolest_structures(runs: Iterable[Run]) -> list[Atoms]:
-    """`last_structure` of the coolest run of each composition, from poor to rich in Li: molten and cooled LixSi."""
+    """`last_structure` of the coolest molten run of each composition, from poor to rich in Li: melted and cooled."""
     by_x: dict[float, Run] = {}
     for run in sorted(runs, key=lambda each: -each.params["temperature_K"]):
-        by_x[run.params["x"]] = run
+        if run.params["start"] == "amorphous":
+            by_x[run.params["x"]] = run
     return [last_structure(run) for _, run in sorted(by_x.items())]
 
 
