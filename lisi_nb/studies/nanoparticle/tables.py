@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from lisi_nb.studies.nanoparticle.analyse import Result
 from lisi_nb.studies.nanoparticle.compare import formation_at
 from lisi_nb.tables import Table
+from lisi_nb.units import Measured
 
 
 def compositions_table(result: Result) -> Table:
@@ -45,5 +46,11 @@ def lowest_table(results: Mapping[str, Result], xs: Sequence[float] = (3.25, 2.7
         found = {name: formation_at(r, x) for name, r in results.items()}
         there = {name: e for name, e in found.items() if math.isfinite(e.value)}
         lowest = min(there, key=lambda name: there[name].value, default="none is there")
-        rows.append((f"{x:.2f}", *(str(e) if name in there else "" for name, e in found.items()), lowest))
-    return Table(("x", *(f"{name} (per Si)" for name in results), "lowest"), tuple(rows))
+        rows.append((f"{x:.2f}", *(_energy(e) for e in found.values()), lowest))
+    return Table(("x", *(f"{name} (eV per Si)" for name in results), "lowest"), tuple(rows))
+
+
+def _energy(found: Measured) -> str:
+    """With its error over seeds, where there are several; empty where there is none."""
+    error = f" ± {found.error:.3f}" if math.isfinite(found.error) else ""
+    return f"{found.value:.3f}{error}" if math.isfinite(found.value) else ""
