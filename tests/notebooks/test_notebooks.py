@@ -56,6 +56,11 @@ def test_there_are_notebooks():
     assert STUDIES
 
 
+def test_the_top_says_how_long_it_takes_and_for_whom(each):
+    _, _, text = each
+    assert re.search(r"^\*About \d+ minutes? on two (free )?CPU cores\b.*· level: .*\*$", text[0], re.M | re.S)
+
+
 def test_headings_come_in_order_after_a_question(study):
     _, _, text = study
     lines = [line for cell in text for line in cell.splitlines()]

@@ -11,6 +11,8 @@ from synthetic import make_run, moving_fronts
 from lisi_nb import published
 from lisi_nb.studies import interdiffusion
 from lisi_nb.studies.interdiffusion import INTERFACES, Params, Result, analyse, claims, compare, plan, scaled
+from lisi_nb.studies.interdiffusion.analyse import measure
+from lisi_nb.studies.interdiffusion.charts import fronts_chart, profile_chart
 from lisi_nb.studies.interdiffusion.compare import COMPARED
 from lisi_nb.units import Measured
 
@@ -350,3 +352,14 @@ def test_real_run_analysis(smoke_run):
     stored = smoke_run.results()["quantities"]
     assert stored == found.to_dict()["quantities"]
     assert len(interdiffusion.live(smoke_run)) == 2
+
+
+def test_live_charts_are_those_of_the_whole_analysis(smoke_run):
+    """They leave out neighbours, which cost the most and are not drawn while a run goes on."""
+    whole = measure(smoke_run)
+    quick = measure(smoke_run, neighbours=False)
+    assert not len(quick.bulk_si)
+    assert len(whole.bulk_si)
+    for drawn, full in zip(interdiffusion.live(smoke_run), (profile_chart(whole, 8), fronts_chart(whole)), strict=True):
+        for ours, theirs in zip(drawn.curves, full.curves, strict=True):
+            np.testing.assert_array_equal(ours.y, theirs.y)

@@ -90,8 +90,10 @@ class Result:
         }
 
 
-def measure(run: Run) -> Series:
+def measure(run: Run, neighbours: bool = True) -> Series:
     """Reduce one run (finished, or as far as it has come) to a `Series`; streams the trajectory once.
+
+    Without `neighbours`, which take most of the time, `bulk_si` and `cn_li_si` stay without numbers.
 
     Raises
     ------
@@ -121,6 +123,8 @@ def measure(run: Run) -> Series:
         if index < n_windows * per_window:
             counts.add(index // per_window, z, is_li)
             last_step = frame.step
+        if not neighbours:
+            continue
         if index % look_every == 0:
             bulk_time.append(frame.step * step_ps)
             bulk_si.append(int(bonding.bulk_silicon(frame.positions_A, frame.box_A, is_li).sum()))

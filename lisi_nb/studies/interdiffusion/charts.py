@@ -64,7 +64,7 @@ def deviation_chart(series: Series, low_eV_A: float, high_eV_A: float) -> Chart:
 def live(run: Run) -> tuple[Chart, ...]:
     """The study's live physics for the monitor: profile and fronts so far (empty until there are frames)."""
     try:
-        series = measure(run)
+        series = measure(run, neighbours=False)
     except (ValueError, FileNotFoundError):
         return ()
     return profile_chart(series, 8), fronts_chart(series)
