@@ -12,7 +12,7 @@ import ipywidgets as w
 from lisi_nb.units import pretty
 from lisi_nb.widgets.names import DECADES, named
 
-_WIDTH = w.Layout(width="110px")
+_WIDTH = w.Layout(flex="0 0 110px", width="110px")
 
 
 def name(f: Field[Any]) -> str:
@@ -56,7 +56,7 @@ def preset(f: Field[Any]) -> w.Button | None:
     if f.metadata["paper"] is None:
         return None
     tip = f"Set {name(f)} to the value of the paper."
-    button = named(w.Button(tooltip=tip, layout=w.Layout(width="130px")))
+    button = named(w.Button(tooltip=tip, layout=w.Layout(flex="0 0 130px", width="130px")))
     mark(button, f, f.default)
     return button
 

@@ -22,7 +22,7 @@ from lisi_nb.widgets.names import Names, named
 _ERROR = f'<span style="color:{palette.ERROR};line-height:1.3;display:inline-block"><b>✗</b> {{}}</span>'
 _QUIET = '<span style="opacity:.75;line-height:1.3;display:inline-block">{}</span>'
 _PRE = '<pre style="white-space:pre-wrap;margin:0;line-height:1.35">{}</pre>'
-_LABEL = w.Layout(width="135px")
+_LABEL = w.Layout(flex="0 0 135px", width="135px")
 _WRONG = "Correct what is marked ✗ first."
 
 
@@ -111,10 +111,13 @@ class Form(Kept):
             preset.on_click(lambda _: self._entered(f.name, f.metadata["paper"]))
         note = self._notes[f.name] = w.HTML(layout=w.Layout(flex="1 1 0%", min_width="200px", margin="2px 0 2px 12px"))
         label = w.Label(f.metadata["label"], layout=_LABEL, tooltip=f.metadata["help"])
-        unit = w.Label(pretty(f.metadata["unit"]), layout=w.Layout(width="38px"))
+        unit = w.Label(pretty(f.metadata["unit"]), layout=w.Layout(flex="0 0 38px", width="38px"))
         beside = slider or w.Box(layout=w.Layout(width="154px"))
         marked = preset or w.Box(layout=w.Layout(width="134px"))
-        return w.HBox([label, control, unit, beside, marked, note], layout=w.Layout(align_items="center"))
+        entered = w.Box(
+            [label, control, unit, beside, marked], layout=w.Layout(align_items="center", overflow="hidden")
+        )
+        return w.HBox([entered, note], layout=w.Layout(align_items="center", flex_flow="row wrap"))
 
     def _entered(self, name: str, value: Any) -> None:
         if not self._showing:

@@ -12,9 +12,10 @@ ALIVE = "lisi-alive"  # class of a widget that is followed by such an output
 HIDING = f"""<style>
 .jp-OutputArea-child:has(> .jp-OutputArea-output > .{ALIVE}) + .jp-OutputArea-child {{ display: none }}
 </style>"""
-# Then JupyterLab says "model not found", which helps nobody, in an output that holds nothing else.
-UNSAID = """<style>
-.jp-OutputArea-child:has(> .jupyter-widgets:not(:has(*))):has(+ .jp-OutputArea-child .lisi-kept) { display: none }
+# Then JupyterLab says "model not found", which helps nobody, in an output without anything else.
+_VIEW = '.jp-OutputArea-child:has(> [data-mime-type="application/vnd.jupyter.widget-view+json"])'
+UNSAID = f"""<style>
+{_VIEW}:not(:has(> .jp-OutputArea-output > *)):has(+ .jp-OutputArea-child .lisi-kept) {{ display: none }}
 </style>"""
 
 

@@ -25,11 +25,12 @@ from lisi_nb.widgets.reading import Unreadable
 PAGE = 20  # rows shown at once
 _COLUMNS = ("study", "label", "status", "progress", "ns/day", "time left", "device", "potential")
 _GRID = (
-    '<div style="display:grid;grid-template-columns:100px 130px 74px 80px 54px 68px 98px 72px;gap:6px;'
+    '<div style="display:grid;grid-template-columns:100fr 130fr 74fr 80fr 54fr 68fr 98fr 72fr;gap:6px;'
     'line-height:28px;white-space:nowrap">{}</div>'
 )
 _BOX = w.Layout(flex="0 0 28px", width="28px", margin="0")
-_CELL = '<span style="overflow:hidden;text-overflow:ellipsis" title="{0}">{0}</span>'
+_ROW, _BUTTON = w.Layout(flex="0 1 720px", min_width="0"), w.Layout(flex="0 0 70px")
+_CELL = '<span style="min-width:0;overflow:hidden;text-overflow:ellipsis" title="{0}">{0}</span>'
 NOTE = (
     "An error says how well this one run fixes its number. Another seed can differ by more: before you call two "
     "settings different, run each with several seeds."
@@ -42,8 +43,8 @@ class Line(w.HBox):
     def __init__(self, name: str) -> None:
         self.name = name
         self.box = w.Checkbox(value=False, indent=False, layout=_BOX, tooltip=f"Select {name} for a comparison.")
-        self.cells = w.HTML()
-        self.button = named(w.Button(layout=w.Layout(flex="0 0 70px")))
+        self.cells = w.HTML(layout=_ROW)
+        self.button = named(w.Button(layout=_BUTTON))
         super().__init__([self.box, self.cells, self.button], layout=w.Layout(align_items="center"))
 
     def show(self, row: Row) -> None:
@@ -80,7 +81,7 @@ class RunsBrowser(Kept):
         self.refresh.on_click(lambda _: self.load())
         self.compare.on_click(lambda _: self._compare())
         self.more.on_click(lambda _: self._more())
-        head = w.HBox([self.text, self.state, self.refresh, self.compare])
+        head = w.HBox([self.text, self.state, self.refresh, self.compare], layout=w.Layout(flex_flow="row wrap"))
         super().__init__([head, self.table, w.HBox([self.more, self.note]), self.below, Names()])
         self.load()
 
@@ -187,8 +188,8 @@ def _table(table: Table) -> str:
 
 
 def _head() -> w.HBox:
-    names = "".join(f"<b>{name}</b>" for name in _COLUMNS)
-    return w.HBox([w.Box(layout=_BOX), w.HTML(_GRID.format(names))])
+    names = "".join(_CELL.format(name).replace("span", "b") for name in _COLUMNS)
+    return w.HBox([w.Box(layout=_BOX), w.HTML(_GRID.format(names), layout=_ROW), w.Box(layout=_BUTTON)])
 
 
 def _cells(row: Row) -> str:

@@ -86,7 +86,7 @@ class View(w.VBox):
         save = w.Button(description="Save movie", icon="film", layout=w.Layout(width="130px"))
         save.tooltip = "Write all frames, or every n-th of many, to an MP4 file beside the notebook (some seconds)."
         save.on_click(lambda _: self.scene.later(lambda: self._save(".mp4", self.save_movie)))
-        return w.HBox([play, self.slider, save])
+        return w.HBox([play, self.slider, save], layout=w.Layout(flex_flow="row wrap"))
 
     def _tools(self, first: Atoms) -> w.HBox:
         buttons = []
@@ -108,7 +108,8 @@ class View(w.VBox):
         still = w.ToggleButton(description="Still picture", icon="image", layout=w.Layout(width="130px"))
         still.tooltip = "The frame as it is now, drawn without WebGL."
         still.observe(lambda change: self.scene.later(lambda: self._still(change["new"])), "value")
-        return w.HBox([*buttons, self.axis, self.slice, w.Label("Å"), still, save])
+        parts = [*buttons, self.axis, self.slice, w.Label("Å"), still, save]
+        return w.HBox(parts, layout=w.Layout(flex_flow="row wrap"))
 
     def _span(self, first: Atoms) -> None:
         """Let the slice slider reach over the whole first frame."""

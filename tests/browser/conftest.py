@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from steps import cell_of, new_page, run_all, wait_done, write_notebook
+from steps import cell_of, leave, new_page, run_all, wait_done, write_notebook
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -124,5 +124,4 @@ def page(chromium, request, artifacts):
     """A page that leaves a screenshot in tests/artifacts."""
     page = new_page(chromium)
     yield page
-    page.screenshot(path=artifacts / f"{request.node.name}-end.png")
-    page.close()
+    leave(page, artifacts / f"{request.node.name}-end.png")

@@ -17,13 +17,24 @@ WIDE = """output => [...output.querySelectorAll('.jupyter-widgets')].filter(e =>
 
 
 def new_page(browser, width=1400, height=1000):
-    """A page that records errors of its scripts in `page.problems`, and those on its console in `page.console`."""
+    """A page that records errors of its scripts in `page.problems`, and those on its console in `page.console`.
+
+    A test that provokes such errors names them in `page.provoked`, by regular expressions.
+    """
     page = browser.new_page(viewport={"width": width, "height": height})
     page.set_default_timeout(60_000)
-    page.problems, page.console = [], []
+    page.problems, page.console, page.provoked = [], [], []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("console", lambda said: page.console.append(said.text) if said.type == "error" else None)
     return page
+
+
+def leave(page, screenshot):
+    """Close a page, after a last screenshot; errors that no test has provoked end it."""
+    page.screenshot(path=screenshot)
+    page.close()
+    unprovoked = [said for said in page.console if not any(re.search(words, said) for words in page.provoked)]
+    assert (page.problems, unprovoked) == ([], [])
 
 
 def write_notebook(path, cells):

@@ -33,6 +33,5 @@ def test_runs_without_a_click(lab, page, artifacts, path):
     if path.name.startswith("00_"):  # the doctor's table
         assert "LAMMPS + DeePMD" in outputs
         assert "MISSING" not in outputs
-    assert (page.problems, page.console) == ([], [])
     # Dozens, which the tests of the runs browser did not make; 06 makes none.
     shutil.rmtree(folder / ".data" / "runs", ignore_errors=True)

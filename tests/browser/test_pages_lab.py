@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from steps import new_page, painted
+from steps import leave, new_page, painted
 
 from lisi_nb import paths
 
@@ -27,10 +27,10 @@ FIGURES = """notebook => [...notebook.querySelectorAll('.jp-OutputArea-output im
 
 
 @pytest.fixture
-def window(chromium):
+def window(chromium, artifacts):
     page = new_page(chromium, 1280, 720)
     yield page
-    page.close()
+    leave(page, artifacts / "page-end.png")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -61,5 +61,3 @@ def test_a_notebook_from_top_to_bottom(lab, window, artifacts, path):
         assert painted(image) > 0.02, f"figure {number} is not painted"
     assert notebook.evaluate("e => e.scrollWidth <= e.clientWidth")
     assert notebook.evaluate(WIDE) == []
-    assert window.problems == []
-    assert window.console == []

@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 import pytest
 from contact_sheet import write_sheet
-from steps import WIDE, ask, new_page, row_of, run_cell, write_notebook
+from steps import WIDE, ask, leave, new_page, row_of, run_cell, write_notebook
 
 from lisi_nb.engine import parse
 from lisi_nb.engine import run as runs
@@ -55,6 +55,12 @@ def follow(page):
     return cell
 
 
+def refresh(cell, state):
+    """Read the list again: then it says what the monitor below says."""
+    cell.get_by_role("button", name="Refresh").click()
+    row_of(cell, LABEL).get_by_text(state).wait_for()
+
+
 def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, artifacts, tmp_path):
     folder, url = lab
     for old in artifacts.glob("recording-*.png"):
@@ -86,13 +92,14 @@ def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, 
     assert worker != kernel.pid
     record(page, "progress")
 
+    page.provoked.append("websocket|WebSocket|Connection|kernel")
     kernel.kill()
     page.locator(".jp-Dialog", has_text="Kernel Restarting").wait_for()
     record(page, "kernel killed")
     kernel.wait(20)
     assert grows(run)["pid"] == worker
 
-    page.close()
+    leave(page, artifacts / "recorded-first.png")
     first.close()
     assert grows(run)["pid"] == worker
 
@@ -108,6 +115,7 @@ def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, 
 
     cell.get_by_role("button", name="Stop the run").click()
     cell.get_by_text("Stopped on request at step").wait_for()
+    row_of(cell, LABEL).get_by_text("stopped").wait_for()
     stopped = run.status()
     assert stopped["state"] == "stopped"
     assert 0 < stopped["step"] < stopped["target"]
@@ -117,9 +125,11 @@ def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, 
     cell.get_by_role("button", name="Resume the run").click()
     cell.get_by_role("button", name="Stop the run").wait_for()
     wait_until(lambda: run.status()["step"] > stopped["step"], 60, "going on")
+    refresh(cell, "running")
     record(page, "resumed")
 
     cell.locator("b", has_text=re.compile("^finished$")).wait_for(timeout=180_000)
+    refresh(cell, "finished")
     record(page, "finished")
     status = run.status()
     assert (status["state"], status["step"]) == ("finished", stopped["target"])
@@ -133,7 +143,6 @@ def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, 
     assert set(np.diff(thermo)) == {segment.thermo_every}
     assert (thermo[0], thermo[-1]) == (0, status["target"])
     assert parse.count_frames(run.trajectories[1]) > 1
-    row_of(cell, LABEL).get_by_text("finished").wait_for()
     assert cell.locator(".jp-OutputArea-output").first.evaluate(WIDE) == []
-    assert page.problems == []
+    leave(page, artifacts / "recorded-end.png")
     assert write_sheet(artifacts, tmp_path / "sheet.png").stat().st_size < 300_000
