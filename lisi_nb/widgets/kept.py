@@ -13,9 +13,9 @@ HIDING = f"""<style>
 .jp-OutputArea-child:has(> .jp-OutputArea-output > .{ALIVE}) + .jp-OutputArea-child {{ display: none }}
 </style>"""
 # Then JupyterLab says "model not found", which helps nobody, in an output without anything else.
-_VIEW = '.jp-OutputArea-child:has(> [data-mime-type="application/vnd.jupyter.widget-view+json"])'
-UNSAID = f"""<style>
-{_VIEW}:not(:has(> .jp-OutputArea-output > *)):has(+ .jp-OutputArea-child .lisi-kept) {{ display: none }}
+UNSAID = """<style>
+.jp-OutputArea-child:has(> .jupyter-widgets):not(:has(> .jupyter-widgets > *)):has(+ .jp-OutputArea-child .lisi-kept)
+{ display: none }
 </style>"""
 
 

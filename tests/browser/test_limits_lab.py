@@ -76,7 +76,7 @@ def test_a_small_window_without_a_mouse_and_without_webgl(lab, opened, small, sm
     form.get_by_role("button", name="smoke").press("Enter")
     form.get_by_text("now: smoke").wait_for()
     form.get_by_role("button", name="Show the code").press("Enter")
-    form.locator("pre", has_text="scaled(").wait_for()
+    form.locator(".lisi-alive pre", has_text="scaled(").wait_for()
     form.screenshot(path=artifacts / "small-form-code.png")
     form.get_by_role("tab").first.focus()
     page.keyboard.press("ArrowRight")

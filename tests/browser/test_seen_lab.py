@@ -92,6 +92,7 @@ PALE = """output => {
   while (walker.nextNode()) {
     const e = walker.currentNode.parentElement, words = walker.currentNode.textContent.trim();
     if (!words || !e.checkVisibility() || ['STYLE', 'SCRIPT', 'OPTION'].includes(e.tagName)) continue;
+    if (e.closest('.lm-TabBar')) continue;  // JupyterLab's own colours
     const layers = []; let opacity = 1;
     for (let p = e; p; p = p.parentElement) { const s = getComputedStyle(p);
       layers.unshift(rgba(s.backgroundColor)); opacity *= Number(s.opacity); }
@@ -142,16 +143,16 @@ def test_a_thousand_runs_are_listed_within_seconds(seen, lab, page, artifacts):
     write_notebook(lab[0] / "thousand.ipynb", [before, BROWSER])
     page.goto(lab[1]("thousand.ipynb"))
     page.get_by_text("| Idle").wait_for()
-    run_cell(page, before[:20])
+    run_cell(page, "import os")
     start = time.monotonic()
     cell = run(cell_of(page, "browser = runs_browser("))
     cell.get_by_role("button", name="Show", exact=False).first.wait_for()
     shown_s = time.monotonic() - start
     print(f"1001 runs: {shown_s:.1f} s")
     assert shown_s < BUSY * 3
-    cell.get_by_text("20 of 1001 runs").wait_for()
+    cell.get_by_text("20 of 1001 runs").first.wait_for()
     cell.get_by_label("Filter").fill("seen")
-    cell.get_by_text("1 of 1 runs").wait_for()
+    cell.get_by_text("1 of 1 runs").first.wait_for()
     row_of(cell, "seen").get_by_role("button", name="Show").click()
     cell.locator("img").first.wait_for()
     cell.screenshot(path=artifacts / "runs-thousand.png")
@@ -166,7 +167,7 @@ def test_a_saved_notebook_shows_the_last_text_and_picture_instead_of_an_error(se
     page.keyboard.press("Control+s")
     page.locator(".jp-mod-dirty").wait_for(state="detached")
     shutil.copy(lab[0] / "left.ipynb", lab[0] / "left-again.ipynb")  # to which no kernel with these widgets belongs
-    page.provoked.append("widget model")
+    page.provoked.append("model not found")
     page.goto(lab[1]("left-again.ipynb"))
     for words, text in (
         ("controls = form", "params = interdiffusion.scaled"),

@@ -45,14 +45,14 @@ def test_the_form_refuses_beside_the_field_and_shows_its_code(opened, page, arti
     enter(row, 900)
     row.get_by_text(refused).wait_for(state="detached")
     form.get_by_role("button", name="Show the code").or_(form.get_by_text("Show the code")).first.click()
-    code = form.locator("pre", has_text="scaled(")
+    code = form.locator(".lisi-alive pre", has_text="scaled(")
     code.wait_for()
     text = code.inner_text()
     assert text.endswith('params = interdiffusion.scaled("lesson", temperature_K=900.0)')
     assert ask(page, text + "\nprint(params == controls.params)") == "True"
     form.screenshot(path=artifacts / "form-code.png")
     form.get_by_text("Show the LAMMPS input").click()
-    form.locator("pre", has_text="pair_style deepmd").wait_for()
+    form.locator(".lisi-alive pre", has_text="pair_style deepmd").wait_for()
     page.set_viewport_size({"width": 1400, "height": 2200})  # of what does not fit, a screenshot shows a part
     form.screenshot(path=artifacts / "form-lammps.png")
 
@@ -131,7 +131,7 @@ def test_the_runs_browser_follows_a_run_of_another_process_and_compares_two(lab,
     page.set_viewport_size({"width": 1400, "height": 2200})
     cell.screenshot(path=artifacts / "runs-compare.png")
     cell.get_by_label("Filter").fill("temperature_K=1200")
-    cell.get_by_text("1 of 1 runs").wait_for()
+    cell.get_by_text("1 of 1 runs").first.wait_for()
     assert row_of(cell, "cool").count() == 0
 
 
