@@ -34,7 +34,7 @@ def leave(page, screenshot):
     page.screenshot(path=screenshot)
     page.close()
     unprovoked = [said for said in page.console if not any(re.search(words, said) for words in page.provoked)]
-    assert page.problems + unprovoked == []
+    assert page.problems + unprovoked == [], page.problems + unprovoked
 
 
 def write_notebook(path, cells):
