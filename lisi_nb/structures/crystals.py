@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from ase.spacegroup import Spacegroup
@@ -118,3 +119,14 @@ def _orbit(site: tuple[int, int, int]) -> set[tuple[int, ...]]:
     """Sites in twelfths that F-43m makes of one."""
     equivalent, _ = Spacegroup(216).equivalent_sites([[x / 12 for x in site]])
     return {tuple(round(12 * float(x)) % 12 for x in each) for each in equivalent}
+
+
+def primitive_f(atoms: Atoms) -> Atoms:
+    """The primitive cell, a quarter of a face-centred cubic one."""
+    vectors = 0.5 * atoms.cell.lengths()[0] * (1 - np.eye(3))
+    folded = Atoms(atoms.symbols, positions=atoms.positions, cell=vectors, pbc=True)
+    scaled = np.round(folded.get_scaled_positions(wrap=True) % 1.0, 6) % 1.0
+    _, first = np.unique(scaled, axis=0, return_index=True)
+    if 4 * len(first) != len(atoms):
+        raise ValueError(f"{atoms.get_chemical_formula()} is not face-centred: {len(first)} atoms in a quarter of it.")
+    return folded[np.sort(first)]

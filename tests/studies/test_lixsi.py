@@ -21,7 +21,7 @@ from lisi_nb.engine import chain, estimate, launch
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.parse import Frame
 from lisi_nb.engine.steps import Step, Stop
-from lisi_nb.structures.crystals import crystal
+from lisi_nb.structures.crystals import crystal, primitive_f
 from lisi_nb.structures.delithiated import amorphous_volume_A3, delithiated
 from lisi_nb.studies import lixsi
 from lisi_nb.studies.lixsi import (
@@ -717,14 +717,14 @@ def test_the_shipped_potential_makes_stable_compounds_with_falling_voltages():
 
 @pytest.mark.parametrize("name", ["Li17Si4", "Li21Si5", "Li22Si5"])
 def test_a_quarter_of_the_face_centred_cells(name):
-    whole, part = crystal(name), thermodynamics.primitive_f(crystal(name))
+    whole, part = crystal(name), primitive_f(crystal(name))
     assert 4 * len(part) == len(whole)
     assert 4 * part.get_volume() == pytest.approx(whole.get_volume())
     assert (whole.numbers == 14).sum() == 4 * (part.numbers == 14).sum()
     near = np.sort(part.get_all_distances(mic=True)[0])[1:9]
     np.testing.assert_allclose(near[0], np.sqrt(3) / 12 * 18.71, rtol=1e-6)
     with pytest.raises(ValueError, match="is not face-centred"):
-        thermodynamics.primitive_f(crystal("Li15Si4"))
+        primitive_f(crystal("Li15Si4"))
 
 
 def amorphous_cells(xs):

@@ -26,7 +26,7 @@ from lisi_nb.analysis.energetics import (
 )
 from lisi_nb.errors import check_choice
 from lisi_nb.params import ByScale
-from lisi_nb.structures.crystals import LI_RICH, crystal
+from lisi_nb.structures.crystals import LI_RICH, crystal, primitive_f
 from lisi_nb.units import U_PER_A3_IN_G_CM3
 from lisi_nb.verdicts import Claim
 
@@ -166,17 +166,6 @@ def _crystal(name: str, atoms: Atoms, formation_eV: float, above_eV: float) -> C
     pbe, pbe_volume = _reference("formation_energy", known), _reference("volume_per_atom", known)
     volume = atoms.get_volume() / len(atoms)
     return Crystal(name, *_counts(atoms), volume, formation_eV, pbe, above_eV, atoms, pbe_volume)
-
-
-def primitive_f(atoms: Atoms) -> Atoms:
-    """The primitive cell, a quarter of a face-centred cubic one."""
-    vectors = 0.5 * atoms.cell.lengths()[0] * (1 - np.eye(3))
-    folded = Atoms(atoms.symbols, positions=atoms.positions, cell=vectors, pbc=True)
-    scaled = np.round(folded.get_scaled_positions(wrap=True) % 1.0, 6) % 1.0
-    _, first = np.unique(scaled, axis=0, return_index=True)
-    if 4 * len(first) != len(atoms):
-        raise ValueError(f"{atoms.get_chemical_formula()} is not face-centred: {len(first)} atoms in a quarter of it.")
-    return folded[np.sort(first)]
 
 
 def _counts(atoms: Atoms) -> tuple[int, int]:
