@@ -116,9 +116,10 @@ class Potential:
         return list(self._calculators)
 
     def atomic_energies(self, atoms: Atoms) -> np.ndarray:
-        """Each atom's share of the energy by the first member, eV ``(n_atoms,)``; ``view(run, this)`` colours by it.
+        """Each atom's share of the energy by the first member, eV ``(n_atoms,)``.
 
-        Only the sum is physical (it is the energy); how a model shares it out among unlike atoms is its own choice.
+        ``view(run, potential.atomic_energies, "energy (eV)")`` colours by it. Only the sum is physical (it is the
+        energy); how a model shares it out among unlike atoms is its own choice.
         """
         self.check(set(atoms.get_chemical_symbols()), self.card["validity"]["temperature_K"][0])
         work = atoms.copy()
