@@ -19,7 +19,8 @@ from lisi_nb.potentials.loading import load
 
 SUFFIXES = (".pb", ".pth", ".dp", ".pt2", ".pte")
 # LAMMPS reads the name in a command, and shells in rerun.sh.
-_MEMBER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]*({'|'.join(map(re.escape, SUFFIXES))})")
+_PLAIN = "[A-Za-z0-9][A-Za-z0-9._-]*"
+_MEMBER = re.compile(rf"({_PLAIN}/)*{_PLAIN}({'|'.join(map(re.escape, SUFFIXES))})")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Potential:
             if not _MEMBER.fullmatch(member["file"]):
                 raise ValueError(
                     f"The card of potential {self.name!r} names the file {member['file']!r}. Allowed: letters, digits, "
-                    f"dots, dashes and underscores, ending in {', '.join(SUFFIXES)}. Rename the file, and in the card."
+                    f"dots, dashes and underscores, ending in {', '.join(SUFFIXES)}, in folders below the card's. "
+                    "Rename the file, and in the card."
                 )
             path = self.folder / member["file"]
             if not path.exists():

@@ -50,7 +50,7 @@ def test_missing_member(copied):
     [
         "member0.pb\nshell id", "member0.p\nb", "member0.pb\n", "../lisi/member0.pb", "/etc/passwd", "a b.pb",
         "$(id).pb", "member0.tersoff", "member0", "", ".pb", "-i.pb",
-        "member0.pb/..", "ü.pb", "a;b.pb", 'a".pb', "a&.pb",
+        "member0.pb/..", "a/../member0.pb", ".a/member0.pb", "a//member0.pb", "ü.pb", "a;b.pb", 'a".pb', "a&.pb",
     ],
 )  # fmt: skip
 def test_a_member_whose_name_is_not_plain_is_refused(copied, name):
@@ -71,6 +71,16 @@ def test_plain_names_of_members_are_taken(copied, suffix):
     card["members"][0]["file"] = f"Set-2_a.1{suffix}"
     (copied / "card.json").write_text(json.dumps(card))
     assert potentials.get("lisi").members()[0].name == f"Set-2_a.1{suffix}"
+
+
+def test_members_may_lie_in_folders(copied):
+    """As those of a training do."""
+    card = json.loads((copied / "card.json").read_text())
+    (copied / "member-0").mkdir()
+    (copied / "member0.pb").rename(copied / "member-0" / "frozen.pb")
+    card["members"][0]["file"] = "member-0/frozen.pb"
+    (copied / "card.json").write_text(json.dumps(card))
+    assert potentials.get("lisi").members()[0] == copied / "member-0" / "frozen.pb"
 
 
 def test_one_changed_byte(copied):
