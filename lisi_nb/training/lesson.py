@@ -45,7 +45,7 @@ class Params(declared.Params):
         help="Strained and rattled lithium crystals that the teacher labels now.",
     )  # fmt: skip
     n_steps: int = parameter(
-        3000, label="Training steps", low=20, high=20_000_000, group="Training", paper=16_000_000,
+        2500, label="Training steps", low=20, high=20_000_000, group="Training", paper=16_000_000,
         help="Of each member; every step learns from one frame.",
     )  # fmt: skip
     n_members: int = parameter(
