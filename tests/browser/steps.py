@@ -35,15 +35,16 @@ KNOWN = (r"Error setting state: Cannot read properties of undefined \(reading 'f
 
 
 def unprovoked(page):
-    """Errors on the console that are neither known nor named by the test in `page.provoked`."""
-    return [said for said in page.console if not any(re.search(words, said) for words in (*KNOWN, *page.provoked))]
+    """Errors of scripts and on the console that are neither known nor named by the test in `page.provoked`."""
+    expected = (*KNOWN, *page.provoked)
+    return [said for said in (*page.problems, *page.console) if not any(re.search(words, said) for words in expected)]
 
 
 def leave(page, screenshot):
     """Close a page, after a last screenshot; errors that no test has provoked end it."""
     page.screenshot(path=screenshot)
     page.close()
-    found = page.problems + unprovoked(page)
+    found = unprovoked(page)
     assert found == [], found
 
 

@@ -24,7 +24,8 @@ def small(start_chromium, artifacts):
     """A window of 1280 x 720 in a browser that has no WebGL."""
     page = new_page(start_chromium("--disable-3d-apis"), 1280, 720)
     yield page
-    page.provoked.append("WebGL")
+    # What nglview says where it cannot draw.
+    page.provoked += ["WebGL", "could not initialize renderer", r"undefined \(setting 'backgroundColor'\)"]
     leave(page, artifacts / "small-end.png")
 
 

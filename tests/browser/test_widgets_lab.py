@@ -191,6 +191,7 @@ def test_viewers_colour_turn_and_slice_and_the_kernel_survives(lab, opened, page
     assert ask(page, "print(moving.look.slab is not None, still.look.slab is not None)") == "True True"
     assert (lab[0] / "view-2.png").exists()
 
+    page.provoked.append("widget model not found")  # without a kernel
     page.keyboard.press("Control+s")
     page.locator(".jp-mod-dirty").wait_for(state="detached")
     shutil.copy(lab[0] / "views.ipynb", lab[0] / "again.ipynb")  # to which no kernel with these widgets belongs
