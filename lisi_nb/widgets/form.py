@@ -55,7 +55,7 @@ class Form(Kept):
         reveal = w.HBox([_reveal(name, text) for name, text in zip(self._texts, texts, strict=True)])
         cost = [self.cost] if self.cost else []
         parts = [*self._scale_switch(), self._tabs, self._summary, *cost, reveal, *texts, Names()]
-        super().__init__(parts, layout=w.Layout(max_width="1020px"))
+        super().__init__(parts, self._kept_html, layout=w.Layout(max_width="1020px"))
         if self.cost:
             self.cost.device.observe(lambda _: self._show(), "value")
         self._show()
@@ -63,7 +63,7 @@ class Form(Kept):
     def __repr__(self) -> str:
         return self._code()
 
-    def kept_html(self) -> str:
+    def _kept_html(self) -> str:
         """The values, as code."""
         return f"This form needs its kernel: run the cell. Its values:{_PRE.format(html.escape(self._code()))}"
 

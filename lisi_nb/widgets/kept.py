@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as w
@@ -20,16 +21,13 @@ UNSAID = """<style>
 
 
 class Kept(w.VBox):
-    """A box that leaves HTML in a saved notebook."""
+    """A box that leaves HTML in a saved notebook: what `left` gives is read where the widget is no more."""
 
-    def __init__(self, parts: list[Any], **look: Any) -> None:
+    def __init__(self, parts: list[Any], left: Callable[[], str], **look: Any) -> None:
         self._handles: list[DisplayHandle] = []
+        self._html = left
         super().__init__(parts, **look)
         self.add_class(ALIVE)
-
-    def kept_html(self) -> str:
-        """What is read where the widget is no more."""
-        raise NotImplementedError
 
     def keep(self) -> None:
         """Bring what is left up to date."""
@@ -38,7 +36,7 @@ class Kept(w.VBox):
 
     def _left(self) -> dict[str, str]:
         return {
-            "text/html": f'{HIDING}{UNSAID}<div class="lisi-kept">{self.kept_html()}</div>',
+            "text/html": f'{HIDING}{UNSAID}<div class="lisi-kept">{self._html()}</div>',
             "text/plain": repr(self),
         }
 

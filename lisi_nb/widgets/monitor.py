@@ -139,13 +139,13 @@ class Monitor(Kept):
         self.picture.layout.max_width, self.picture.layout.align_self = "100%", "flex-start"
         self.picture.layout.object_fit, self.picture.layout.margin = "contain", "0"
         self.buttons = Buttons(run, self._start)
-        super().__init__([self.text, self.buttons, self.picture])
+        super().__init__([self.text, self.buttons, self.picture], self._kept_html)
         self._start()
 
     def __repr__(self) -> str:
         return f"{self.run.id} {self._state}".rstrip()
 
-    def kept_html(self) -> str:
+    def _kept_html(self) -> str:
         """The last text and picture."""
         png = base64.b64encode(self.picture.value).decode()
         return self.text.value + (f'<img alt="charts" src="data:image/png;base64,{png}">' if png else "")

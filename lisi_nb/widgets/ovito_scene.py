@@ -54,7 +54,13 @@ class OvitoScene:
         self.widget: Any = create_ipywidget(self._port, layout=w.Layout(width="100%", height=HEIGHT))
         self.widget.add_class("lisi-ovito")
         self.widget.unobserve_all("_camera_params")  # what the mouse does stays in the browser
+        self._pin_orbit_center()
         self._private = private
+
+    def _pin_orbit_center(self) -> None:
+        """Send the centre of turning with a new view only: jupyter-ovito's script fails at a change of it."""
+        sends = self.widget._should_send_property
+        self.widget._should_send_property = lambda name, value: name != "_orbit_center" and sends(name, value)
 
     def show(self, index: int) -> None:
         """Go to frame `index`."""

@@ -82,13 +82,13 @@ class RunsBrowser(Kept):
         self.compare.on_click(lambda _: self._compare())
         self.more.on_click(lambda _: self._more())
         head = w.HBox([self.text, self.state, self.refresh, self.compare], layout=w.Layout(flex_flow="row wrap"))
-        super().__init__([head, self.table, w.HBox([self.more, self.note]), self.below, Names()])
+        super().__init__([head, self.table, w.HBox([self.more, self.note]), self.below, Names()], self._kept_html)
         self.load()
 
     def __repr__(self) -> str:
         return "\n".join(f"{row.run.id}  {row.state}  {100 * row.share:.0f} %" for row in self.shown) or "no runs yet"
 
-    def kept_html(self) -> str:
+    def _kept_html(self) -> str:
         """The runs shown last."""
         return f"{self.note.value}<pre>{html.escape(repr(self))}</pre>"
 

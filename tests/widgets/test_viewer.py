@@ -513,3 +513,16 @@ def test_the_picture_that_a_view_leaves_is_small():
     many.numbers[::2] = 3
     picture = Look(Series([many]), colouring(Series([many]))).picture(0)
     assert len(plots.png(picture)) > STILL_BYTES > len(small_png(picture)) > 10_000
+
+
+def test_ovitos_centre_of_turning_is_never_sent_to_a_view_that_is_open():
+    """Its script takes a change of it for an error; a view that is opened later gets it with everything else."""
+    near = Atoms("Li2", [[0, 0, 0], [3, 0, 0]], cell=[9, 9, 9], pbc=True)
+    far = Atoms("Li3", [[0, 0, 0], [3, 0, 0], [40, 40, 40]], cell=[50, 50, 50], pbc=True)
+    scene = view([near, far]).scene
+    before, sent = scene.widget._orbit_center, []
+    scene.widget.send_state = sent.append
+    scene.show(1)
+    assert scene.widget._orbit_center != before
+    assert sent == ["_scene"]
+    assert scene.widget.get_state()["_orbit_center"] == scene.widget._orbit_center
