@@ -521,7 +521,7 @@ def test_ovitos_centre_of_turning_is_never_sent_to_a_view_that_is_open():
     far = Atoms("Li3", [[0, 0, 0], [3, 0, 0], [40, 40, 40]], cell=[50, 50, 50], pbc=True)
     scene = view([near, far]).scene
     before, sent = scene.widget._orbit_center, []
-    scene.widget.send_state = sent.append
+    scene.widget.send_state = lambda key: sent.append(key)
     scene.show(1)
     assert scene.widget._orbit_center != before
     assert sent == ["_scene"]
