@@ -26,7 +26,7 @@ class Choice:
     params : Params
         Where the choice starts.
     study : module, optional
-        Has ``SCALES``, ``scaled(scale, ...)`` and ``check(params)``; adds scales and checks of combinations.
+        Has ``SCALES`` and ``scaled(scale, ...)``; its ``check(params)`` of combinations is optional.
 
     Attributes
     ----------
@@ -72,9 +72,10 @@ class Choice:
 
     def _judge(self) -> None:
         self._combination: dict[str, str] = {}
-        if self.study is not None and not self._bad:
+        check = getattr(self.study, "check", None)
+        if check is not None and not self._bad:
             try:
-                self.study.check(self._valid)
+                check(self._valid)
             except ValueError as error:
                 said = re.match(r"\w+(?==)", str(error))  # messages begin with the name of what came
                 name = said[0] if said and said[0] in self.values else ""

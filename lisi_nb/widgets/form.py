@@ -41,7 +41,7 @@ class Form(Kept):
         # A study that cannot count its atoms would have to build them at every edit.
         self.cost = Cost(choice.study) if choice.study is not None and hasattr(choice.study, "n_atoms") else None
         self._texts: dict[str, tuple[w.HTML, Callable[[], str]]] = {"Show the code": (w.HTML(), self._code)}
-        if choice.study is not None:
+        if hasattr(choice.study, "plan"):
             self._texts["Show the LAMMPS input"] = (w.HTML(), choice.lammps_input)
         self._showing = False
         self._groups: dict[str, list[str]] = {}
@@ -194,7 +194,7 @@ def form(params: Params, study: ModuleType | None = None) -> Form:
     params : Params
         Any study's parameters, the values shown first.
     study : module, optional
-        Its ``SCALES``, ``scaled``, ``check`` and ``plan`` add a scale switch, the check of combinations and the
-        LAMMPS input; its ``n_atoms`` adds an estimate of atoms, time, disk and memory, kept current.
+        Its ``SCALES`` and ``scaled`` add a scale switch. Where it has them, ``check`` adds the check of combinations,
+        ``plan`` the LAMMPS input, and ``n_atoms`` an estimate of atoms, time, disk and memory, kept current.
     """
     return Form(Choice(params, study))

@@ -160,7 +160,7 @@ def particle(x, formation_eV_si, coordination=(0.0, 0.0, 0.2, 0.6), x_of_r=(3.7,
                       np.array([5.0, 8.0, 10.0, 12.0]), 13.0)  # fmt: skip
     of_atom = formation_eV_si * n_si / (n_li + n_si)
     one = Measured(1.2, 0.05, "1")
-    return Composition(0, n_li, n_si, of_atom, one, profile, one, {}, one, one, Measured(surface, 0.01, "1"),
+    return Composition(0, n_li, n_si, of_atom, one, profile, one, {}, one, one, Measured(surface, 0.01, "1"), one,
                        np.zeros((1, 3)), np.zeros(1, bool))  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from lisi_nb.engine import devices, estimate, lammps, probe
 from lisi_nb.errors import RunFailed
 from lisi_nb.params import Params, parameter
 from lisi_nb.studies import interdiffusion, lixsi, nanoparticle
+from lisi_nb.training import lesson
 from lisi_nb.widgets import cost, form
 from lisi_nb.widgets.choice import HELD_UNKNOWN, Choice
 
@@ -292,6 +293,15 @@ def test_the_switch_shows_the_scale_and_how_many_values_differ():
     shown.scales["paper"].click()
     assert shown.params == interdiffusion.scaled("paper")
     assert [b.button_style for b in shown.scales.values()] == ["", "", "primary"]
+
+
+def test_what_has_scales_but_no_md_gets_the_switch_and_no_lammps_input():
+    shown = form(lesson.scaled("lesson"), lesson)
+    shown.scales["smoke"].click()
+    assert shown.params == lesson.scaled("smoke")
+    assert repr(shown) == 'from lisi_nb.training import lesson\n\nparams = lesson.scaled("smoke")'
+    assert list(shown._texts) == ["Show the code"]
+    assert shown.cost is None
 
 
 def test_a_form_appears_within_a_second():

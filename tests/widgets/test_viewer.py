@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import imageio_ffmpeg
 import nbformat
@@ -520,9 +520,9 @@ def test_ovitos_centre_of_turning_is_never_sent_to_a_view_that_is_open():
     near = Atoms("Li2", [[0, 0, 0], [3, 0, 0]], cell=[9, 9, 9], pbc=True)
     far = Atoms("Li3", [[0, 0, 0], [3, 0, 0], [40, 40, 40]], cell=[50, 50, 50], pbc=True)
     scene = view([near, far]).scene
-    before, sent = scene.widget._orbit_center, []
-    scene.widget.send_state = lambda key: sent.append(key)
+    before = scene.widget._orbit_center
+    scene.widget.send_state = Mock()
     scene.show(1)
     assert scene.widget._orbit_center != before
-    assert sent == ["_scene"]
+    assert scene.widget.send_state.call_args_list == [call(key="_scene")]
     assert scene.widget.get_state()["_orbit_center"] == scene.widget._orbit_center

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from lisi_nb import potentials
 from lisi_nb.analysis import shells, statistics, trust
 from lisi_nb.analysis.clusters import KINDS, SI_SI_A, silicon_clusters
-from lisi_nb.analysis.melting import not_molten, silicon_moved_A2
+from lisi_nb.analysis.melting import lindemann_index, molten, not_molten, silicon_moved_A2
 from lisi_nb.analysis.shells import Shells
 from lisi_nb.analysis.trust import NO_LOOKS, Trust
 from lisi_nb.engine import parse
@@ -54,6 +54,8 @@ class Composition:
         Si in the largest cluster, and in the cluster of a Si picked at random.
     surface_li : Measured
         Share of lithium among the surface atoms.
+    lindemann : Measured
+        Lindemann index of near silicon atoms (`lisi_nb.analysis.melting`).
     positions_A, is_li : (n, 3), (n,) arrays
         Last sampled frame.
     """
@@ -69,6 +71,7 @@ class Composition:
     largest: Measured
     mean_size: Measured
     surface_li: Measured
+    lindemann: Measured
     positions_A: Array
     is_li: Array
 
@@ -118,8 +121,8 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """For ``results.json``: every number with error and unit, averaged over the seeds."""
-        measured = ("si_si", "largest", "surface_li")
-        si_si, largest, surface_li = (self.over_seeds(quantity) for quantity in measured)
+        measured = ("si_si", "largest", "surface_li", "lindemann")
+        si_si, largest, surface_li, lindemann = (self.over_seeds(quantity) for quantity in measured)
         each = list(zip(*self.particles, strict=False))
         xs = [float(np.mean([c.x for c in seeds])) for seeds in each]
         energies = [[Measured(c.formation_eV_atom, float("nan"), "eV/atom") for c in seeds] for seeds in each]
@@ -132,6 +135,7 @@ class Result:
                 "si_si_coordination": si_si[k].to_dict(),
                 "largest_cluster": largest[k].to_dict(),
                 "surface_li": surface_li[k].to_dict(),
+                "lindemann_index": lindemann[k].to_dict(),
                 "clusters": {kind: float(np.mean([c.clusters[kind] for c in seeds])) for kind in seeds[0].clusters},
             }
             for k, seeds in enumerate(each)
@@ -189,6 +193,7 @@ def measure_segment(segment: Segment, number: int, frame_ps: float, element_eV_a
         largest=statistics.block_mean(np.array([float(c.largest) for c in found]), "1"),
         mean_size=statistics.block_mean(np.array([c.mean_size for c in found]), "1"),
         surface_li=shells.surface_li_fraction(positions[:: max(1, len(positions) // 10)], is_si),
+        lindemann=Measured(lindemann_index([p[is_si] for p in positions]), float("nan"), "1"),
         positions_A=positions[-1],
         is_li=~is_si,
     )
@@ -209,16 +214,15 @@ def measure(run: Run) -> tuple[Composition, ...]:
     return tuple(measure_segment(s, k, run.params["frame_ps"], reference) for k, s in enumerate(sampled))
 
 
-def warnings_of(run: Run) -> list[str]:
-    """What is not as its name says: an amorphous particle that was never molten, atoms that left the particle."""
-    found = []
+def warnings_of(run: Run, particle: Sequence[Composition]) -> list[str]:
+    """What is not as its name says: an amorphous particle never molten, a solid one that is, atoms that left it."""
+    found = [molten(c.lindemann.value, f"at x = {c.x:.2f}") for c in particle]
     anneal = next((s for s in run.segments if s.decision["name"] == "anneal"), None)
     if anneal is not None:
         first, last = anneal.ends()
         moved_A2 = silicon_moved_A2(first.positions_A, last.positions_A, first.box_A, last.box_A, ~first.is_li)
         found.append(not_molten(moved_A2, "Anneal longer (anneal_ps)."))
-    sampled = [s for s in run.segments if s.decision["name"] == "sample" and s.ended]
-    alone = n_alone(sampled[-1].ends()[1].positions_A)
+    alone = n_alone(particle[-1].positions_A)
     found.append(f"{alone} atoms have left the particle; energies count them as part of it." if alone else "")
     return [each for each in found if each]
 
@@ -245,14 +249,16 @@ def analyse(runs: Sequence[Run]) -> Result:
             raise ValueError(f"{run.id} differs from {runs[0].id} in {', '.join(different)}. Average over seeds only.")
     deviation = np.concatenate([run.model_deviation()["max_devi_f_eV_A"] for run in runs])
     agreement = trust.trust(deviation, *runs[0].trust_eV_A)
+    particles = tuple(measure(run) for run in runs)
+    warnings = {each for run, particle in zip(runs, particles, strict=True) for each in warnings_of(run, particle)}
     return Result(
         family=keys[0]["family"],
         params=keys[0],
         n_runs=len(runs),
-        particles=tuple(measure(run) for run in runs),
+        particles=particles,
         trust_light=agreement.light,
         max_deviation_eV_A=float(deviation.max()) if len(deviation) else float("nan"),
-        warnings=tuple(sorted({each for run in runs for each in warnings_of(run)})),
+        warnings=tuple(sorted(warnings)),
         model_deviation=agreement,
     )
 
