@@ -24,6 +24,7 @@ from lisi_nb.errors import RunFailed
 from lisi_nb.units import duration, pretty
 from lisi_nb.widgets.bar import progress_bar
 from lisi_nb.widgets.sketch import Sketch, drawn
+from lisi_nb.widgets.threads import in_thread
 from lisi_nb.widgets.watch import AHEAD_S, SHARE, Budget
 
 EVERY_S, DRAW_EVERY_S = 1.0, 6.0  # between looks, and at least between pictures, which cost the work its cores
@@ -67,10 +68,8 @@ async def follow_work(
         It failed, was stopped or interrupted, in its own words; or it can no longer be read.
     """
     text, below, picture = DisplayHandle(), DisplayHandle(), DisplayHandle()
-    button = w.Button(description="Stop", icon="stop", tooltip="End it; what it has made is kept.")
-    button.on_click(lambda _: work.stop())
     text.display(HTML("starting ..."))
-    below.display(button)
+    below.display(_stop_button(work))
     picture.display(HTML(""))
     with _readable(work):
         first, _ = share(work)
@@ -94,6 +93,22 @@ async def follow_work(
     below.update(HTML(""))
     if status["state"] != "finished":
         raise RunFailed(f"{work.name} {status['state']}: {status['message'] or BEGIN}")
+
+
+def _stop_button(work: Work) -> w.Widget:
+    """A button that ends `work`, and beside it what became of that; the cell goes on following meanwhile."""
+    button = w.Button(description="Stop", icon="stop", tooltip="End it; what it has made is kept.")
+    answer = w.HTML()
+
+    def stop() -> None:
+        button.disabled, answer.value = True, "Asked to stop; what it has made is kept."
+        try:
+            work.stop()
+        except (OSError, ValueError, RunFailed) as error:
+            button.disabled, answer.value = False, html.escape(str(error))
+
+    button.on_click(lambda _: in_thread(stop))
+    return w.HBox([button, answer])
 
 
 @contextlib.contextmanager

@@ -3,7 +3,9 @@
 import asyncio
 import itertools
 import shutil
+import threading
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -60,9 +62,10 @@ def test_it_is_followed_to_its_end_with_a_picture(screen):
     assert any(isinstance(s, Image) for s in screen)
 
 
-def test_a_failure_is_raised_in_its_words(screen):
-    with pytest.raises(RunFailed, match="train-12345678 failed: no space"):
-        asyncio.run(follow_work(Fake("failed", message="no space"), lambda _: (), lambda _: (0.0, "")))
+@pytest.mark.parametrize("state", ["failed", "stopped", "interrupted"])
+def test_an_end_before_the_target_is_raised_in_its_words(screen, state):
+    with pytest.raises(RunFailed, match=f"train-12345678 {state}: no space"):
+        asyncio.run(follow_work(Fake(state, message="no space"), lambda _: (), lambda _: (0.0, "")))
 
 
 @pytest.mark.parametrize("broken", ["status", "share", "charts"])
@@ -100,18 +103,37 @@ def test_the_bar_tells_a_screen_reader_how_much_is_done():
     assert 'aria-valuenow="45.6"' in shown
 
 
-def test_the_button_stops_it(screen):
-    work = Fake("running", "running", "running", "stopped")
+def pressed(work, screen, until):
+    """Follow `work`, press its button, and wait for `until`, of the button and its answer; then leave the cell."""
 
     async def press():
         task = asyncio.create_task(follow_work(work, lambda _: (), lambda _: (0.0, "")))
         await asyncio.sleep(0.03)
-        next(s for s in screen if isinstance(s, widget.w.Button)).click()
-        await task
+        button, answer = next(s for s in screen if isinstance(s, widget.w.HBox)).children
+        button.click()
+        while not until(button, answer):
+            await asyncio.sleep(0.01)
+        return button, answer, task.cancel()
 
-    with pytest.raises(RunFailed, match="stopped"):
-        asyncio.run(press())
-    assert work.stopped
+    return asyncio.run(asyncio.wait_for(press(), 10))
+
+
+def test_the_button_stops_it_and_nothing_waits_for_that(screen):
+    work, ended = Fake("running"), threading.Event()
+    work.stop = lambda: ended.wait(10)
+    button, answer, still_followed = pressed(work, screen, lambda _, answer: answer.value)
+    ended.set()
+    assert still_followed
+    assert button.disabled
+    assert answer.value == "Asked to stop; what it has made is kept."
+
+
+def test_a_stop_that_fails_is_said_and_can_be_repeated(screen):
+    work = Fake("running")
+    work.stop = Mock(side_effect=RunFailed("sweep: run-1 not stopped after <180> s."))
+    button, answer, _ = pressed(work, screen, lambda button, answer: "not stopped" in answer.value)
+    assert answer.value == "sweep: run-1 not stopped after &lt;180&gt; s."
+    assert not button.disabled
 
 
 def test_leaving_the_cell_leaves_it_going(screen):
