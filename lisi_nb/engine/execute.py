@@ -150,6 +150,16 @@ def write_data(atoms: Atoms, path: Path, velocities: bool = False) -> None:
     )
 
 
+def within(atoms: Atoms) -> Atoms:
+    """A copy whose orthogonal cell holds every atom: some may have left the one that a particle began in."""
+    low = np.minimum(atoms.positions.min(axis=0), 0.0)
+    high = np.maximum(atoms.positions.max(axis=0), atoms.cell.lengths())
+    held = atoms.copy()
+    held.positions -= low
+    held.set_cell(high - low)
+    return held
+
+
 def read_structure(path: Path) -> Atoms:
     """Structure of a LAMMPS data file, wrapped, atoms in their original order, with velocities if it has them."""
     numbers = {k: Atoms(symbol).numbers[0] for k, symbol in enumerate(TYPES, start=1)}
@@ -208,7 +218,7 @@ def prepare(folder: Path, atoms: Atoms, segment: Segment, models: list[Path]) ->
     from lisi_nb.structures.interfaces import BOTTOM_TAG
 
     names = link_models(folder, models)
-    write_data(atoms, folder / DATA_FILE, segment.keep_velocities)
+    write_data(within(atoms) if segment.free else atoms, folder / DATA_FILE, segment.keep_velocities)
     bottom = [int(i) + 1 for i in np.flatnonzero(atoms.get_tags() == BOTTOM_TAG)]
     (folder / INPUT).write_text(input_text(segment, names, bottom))
     if segment.restart_every:

@@ -151,6 +151,17 @@ def test_an_atom_that_leaves_a_free_particle_never_comes_back(tmp_path):
     assert len(last) == 3
 
 
+@pytest.mark.parametrize("towards", [1, -1])
+def test_a_free_particle_goes_on_where_an_atom_has_left_its_box(tmp_path, towards):
+    atoms = Atoms("Si3", [[9, 10, 10], [11.3, 10, 10], [10, 10, 10 + 4 * towards]], cell=[20, 20, 20], pbc=False)
+    atoms.set_velocities([[0, 0, 0], [0, 0, 0], [0, 0, 0.1 * towards / units.fs]])
+    fly = Segment((Stage(200, 300.0, 300.0),), damping_ps=1e4, dump_every=100, free=True, keep_velocities=True)
+    for k in range(2):
+        atoms = execute.run_blocking(tmp_path / str(k), atoms, fly, [TERSOFF], Device("cpu", "test", 1))
+    height = atoms.positions[2, 2] - atoms.positions[0, 2]
+    assert towards * height == pytest.approx(4 + 400 * 0.1, rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
