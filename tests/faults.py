@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from lisi_nb.engine.run import write_json
+from lisi_nb.engine.files import write_json
 
 FILE = Path(__file__).parent / "artifacts" / "faults.json"
 

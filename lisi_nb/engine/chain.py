@@ -18,8 +18,9 @@ from typing import Any
 from ase import Atoms
 
 from lisi_nb.engine import execute, lammps, seal
+from lisi_nb.engine.files import write_json
 from lisi_nb.engine.lammps import DATA_FILE, FINAL_DATA
-from lisi_nb.engine.run import SEGMENTS, Run, Segment, write_json
+from lisi_nb.engine.run import SEGMENTS, Run, Segment
 from lisi_nb.engine.steps import Step, Stop, Task
 
 NUMBERS, STOPPED = "numbers.json", "stop.json"

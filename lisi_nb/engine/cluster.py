@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lisi_nb.engine import cluster_profiles, launch
-from lisi_nb.engine.run import ENDED, Run, scheduled, write_json
+from lisi_nb.engine.files import write_json
+from lisi_nb.engine.run import ENDED, Run, scheduled
 from lisi_nb.engine.scheduler import Answer, Refused, Scheduled, Unreachable
 from lisi_nb.errors import RunFailed
 

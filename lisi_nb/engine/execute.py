@@ -22,6 +22,7 @@ from ase.io.lammpsdata import write_lammps_data
 from lisi_nb import paths
 from lisi_nb.engine import parse
 from lisi_nb.engine.devices import Device, told
+from lisi_nb.engine.files import write_json
 from lisi_nb.engine.growing import growing_thermo
 from lisi_nb.engine.lammps import (
     DATA_FILE,
@@ -34,7 +35,6 @@ from lisi_nb.engine.lammps import (
     log_file,
     resume_text,
 )
-from lisi_nb.engine.run import write_json
 from lisi_nb.errors import RunFailed
 
 # What LAMMPS or DeePMD says -> what a user can do about it.

@@ -1,11 +1,26 @@
-"""JSON files that are whole whenever they are read, also after the power failed."""
+"""Files that processes share: JSON that is whole whenever it is read, also after the power failed, and locks."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+
+@contextlib.contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold an advisory lock on `path`; yields whether it was got. The system frees it when the process dies."""
+    with path.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

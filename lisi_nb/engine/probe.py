@@ -19,8 +19,8 @@ from lisi_nb import paths
 from lisi_nb.engine import devices
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.execute import run_blocking
+from lisi_nb.engine.files import write_json
 from lisi_nb.engine.lammps import Segment, Stage, log_file
-from lisi_nb.engine.run import write_json
 from lisi_nb.potentials import Potential
 from lisi_nb.structures.packing import random_packing
 

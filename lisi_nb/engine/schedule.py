@@ -10,7 +10,6 @@ submits each run once, and ends.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib
 import os
 import signal
@@ -18,7 +17,6 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,24 +25,13 @@ from lisi_nb import paths
 from lisi_nb.engine import cluster, devices, launch
 from lisi_nb.engine import run as runs
 from lisi_nb.engine import sweep as sweeps
+from lisi_nb.engine.files import locked
 from lisi_nb.engine.processes import alive, start_of
 from lisi_nb.engine.sweep import Sweep
 from lisi_nb.errors import RunFailed
 
 LOOK_EVERY_S = 1.0
 TRIES = 3  # starts of one run in one life of the scheduler; more than one only after it was interrupted
-
-
-@contextlib.contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold an advisory lock on `path`; yields whether it was got. The system frees it when the process dies."""
-    with path.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
 
 
 def taken() -> list[dict[str, Any]]:

@@ -23,8 +23,9 @@ from typing import Any
 from lisi_nb import paths, potentials
 from lisi_nb.engine import cluster, cluster_profiles, devices, launch, seal
 from lisi_nb.engine import run as runs
+from lisi_nb.engine.files import write_json
 from lisi_nb.engine.processes import alive, start_of
-from lisi_nb.engine.run import ENDED, Run, write_json
+from lisi_nb.engine.run import ENDED, Run
 from lisi_nb.errors import RunFailed, check_range
 from lisi_nb.params import Params
 

@@ -28,9 +28,10 @@ from lisi_nb.engine import chain, devices
 from lisi_nb.engine.candidates import save_candidates
 from lisi_nb.engine.devices import Device
 from lisi_nb.engine.execute import broke_down, command, environment, failure
+from lisi_nb.engine.files import write_json
 from lisi_nb.engine.lammps import FINAL_DATA, STOP_REQUEST
 from lisi_nb.engine.output import Output
-from lisi_nb.engine.run import Run, Segment, scheduled, write_json
+from lisi_nb.engine.run import Run, Segment, scheduled
 from lisi_nb.engine.steps import Task
 from lisi_nb.engine.supervise import Goal, Superseded, identity, progress, watch
 

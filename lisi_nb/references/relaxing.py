@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from ase.optimize import BFGS
 
 from lisi_nb import paths, references
 from lisi_nb.analysis.elasticity import lower
+from lisi_nb.engine.files import locked
 from lisi_nb.errors import RunFailed, check_range
 from lisi_nb.training.dp import reference_python
 from lisi_nb.training.label import frame_id, read_frames
@@ -149,8 +149,7 @@ def relax_queue(folder: Path, reference: str) -> None:
 
     One process at a time: another one waits, and finds done what this one did.
     """
-    with (folder / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder / LOCK):
         _relax_missing(folder, reference)
 
 

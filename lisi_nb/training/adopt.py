@@ -17,7 +17,7 @@ from ase import Atoms
 
 from lisi_nb import paths, potentials
 from lisi_nb.engine import versions
-from lisi_nb.engine.run import write_json
+from lisi_nb.engine.files import write_json
 from lisi_nb.errors import RunFailed
 from lisi_nb.potentials import Potential
 from lisi_nb.potentials.compressed import compressed, sha256

@@ -17,8 +17,8 @@ from ase.io import write
 from lisi_nb.engine import parse
 from lisi_nb.engine.devices import Device, cpu_cores
 from lisi_nb.engine.execute import run_blocking
+from lisi_nb.engine.files import write_json
 from lisi_nb.engine.lammps import TRAJECTORY, Segment, Stage
-from lisi_nb.engine.run import write_json
 from lisi_nb.errors import RunFailed
 from lisi_nb.potentials import Potential
 from lisi_nb.potentials.compressed import sha256

@@ -13,7 +13,7 @@ from typing import Any
 
 from ase import Atoms
 
-from lisi_nb.engine.run import write_json
+from lisi_nb.engine.files import write_json
 from lisi_nb.potentials import Potential
 from lisi_nb.potentials.compressed import sha256
 from lisi_nb.tables import Table

@@ -14,8 +14,8 @@ from ase import Atoms
 
 from lisi_nb.engine import devices, parse, versions
 from lisi_nb.engine.execute import run_blocking
+from lisi_nb.engine.files import write_json
 from lisi_nb.engine.lammps import DEVIATION, Segment, Stage
-from lisi_nb.engine.run import write_json
 from lisi_nb.paths import DATA
 from lisi_nb.potentials import Potential, get
 from lisi_nb.potentials.compressed import sha256

@@ -19,7 +19,7 @@ from ase import Atoms
 from ase.io import write
 
 from lisi_nb import paths, potentials
-from lisi_nb.engine.run import write_json
+from lisi_nb.engine.files import write_json
 from lisi_nb.potentials.compressed import compressed
 from lisi_nb.structures.interfaces import interface, silicon_slab
 from lisi_nb.structures.packing import random_packing

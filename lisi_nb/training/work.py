@@ -7,7 +7,6 @@ there.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
@@ -27,8 +26,8 @@ from ase import Atoms
 from ase.io import write
 
 from lisi_nb import paths
+from lisi_nb.engine.files import locked, write_json
 from lisi_nb.engine.processes import alive, start_of
-from lisi_nb.engine.run import write_json
 from lisi_nb.engine.worker import kill_children
 from lisi_nb.errors import RunFailed
 from lisi_nb.potentials.compressed import sha256
@@ -168,10 +167,8 @@ def perform(folder: Path, kinds: Mapping[str, Callable[[Work], list[str]]]) -> i
         0 when it finished, or when another process is doing it.
     """
     work = Work(folder)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with locked(folder / "lock", wait=False) as mine:
+        if not mine:
             return 0
 
         def ended(*_: Any) -> None:

@@ -16,6 +16,7 @@ from lisi_nb.commands import sweeping
 from lisi_nb.engine import comparison, devices, schedule
 from lisi_nb.engine import run as runs
 from lisi_nb.engine import sweep as sweeps
+from lisi_nb.engine.files import locked
 from lisi_nb.engine.processes import start_of
 from lisi_nb.studies import interdiffusion
 
@@ -295,7 +296,7 @@ def test_a_structure_that_cannot_be_built_fails_alone(empty_data, ended):
 def test_a_second_scheduler_of_one_sweep_leaves_at_once(empty_data):
     sweep = sweeps.define(interdiffusion, BRIEF, {"vacuum_A": [10.0, 11.0]}, 1, "twice", "cpu:1")
     before = json.loads((sweep.folder / "status.json").read_text())
-    with schedule.locked(sweep.folder / "scheduler.lock") as mine:
+    with locked(sweep.folder / "scheduler.lock") as mine:
         assert mine
         done = subprocess.run(
             [sys.executable, "-m", "lisi_nb.engine.schedule", str(sweep.folder)],

@@ -16,7 +16,8 @@ from lisi_nb import paths, potentials
 from lisi_nb.analysis.trust import trust
 from lisi_nb.engine import devices, launch, parse, seal, supervise, worker
 from lisi_nb.engine.devices import Device
-from lisi_nb.engine.run import Run, Segment, write_json
+from lisi_nb.engine.files import write_json
+from lisi_nb.engine.run import Run, Segment
 from lisi_nb.engine.steps import Task
 from lisi_nb.studies import interdiffusion
 

@@ -122,8 +122,10 @@ def test_the_plan_is_a_chain(start):
 def test_a_searched_start_is_the_lowest_ordering_on_the_sites_of_the_crystal(tmp_path, monkeypatch):
     monkeypatch.setenv("LISI_NB_DATA", str(tmp_path))
     params = SMOKE.replace(x=3.5, start="searched", n_orderings=4)
-    said = []
-    atoms = lixsi.build(params, lambda what, done, of: said.append(what))
+    (what, n, steps), said = *lixsi.preparation(params), []
+    assert (what, n, steps) == ("search of orderings", 72, 4 * orderings.QUICK_STEPS)
+    atoms = lixsi.build(params, lambda *each: said.append(each))
+    assert lixsi.preparation(params) == []
     assert atoms.info["report"] == "Li56Si16, x = 3.500: the lowest of 4 orderings of Li on the sites of Li15Si4"
     search = orderings.lowest_orderings(3.5, population=4, n_generations=1, n_relaxed=1, seed=params.seed).search
     assert search.energies_eV.min() == pytest.approx(search.best[0].energy_eV)
@@ -133,7 +135,9 @@ def test_a_searched_start_is_the_lowest_ordering_on_the_sites_of_the_crystal(tmp
     )
     assert atoms.cell.orthorhombic
     assert atoms.get_volume() / 16 == pytest.approx(amorphous_volume_A3(3.5))
-    assert any("4 of 4" in line for line in said)
+    assert said == [
+        *(("searching orderings of x = 3.50", k, 4) for k in (1, 2, 3, 4)), ("relaxing the lowest of x = 3.50", 1, 1)
+    ]  # fmt: skip
     assert lixsi.expected_segments(params) == 2  # it is not molten
     crystal_itself = lixsi.build(SMOKE.replace(x=3.75, start="searched"))
     assert "crystal" in crystal_itself.info["report"]
@@ -146,6 +150,11 @@ def test_a_searched_start_is_the_lowest_ordering_on_the_sites_of_the_crystal(tmp
         (dict(x=0.0), "x=0.0 .*is outside 0.25 to 3.75"),
         (dict(temperature_K=5000.0), "temperature_K=5000.0 K is outside 300 to 1400 K"),
         (dict(repeats="4x4x4"), "repeats='4x4x4' is not known. Allowed: 1x1x1"),
+        (
+            dict(start="searched", x=3.74),
+            "x=3.74 takes no Li out of the 60 Li in repeats=1x1x1: nothing to",
+        ),
+        (dict(start="searched", n_orderings=50_000), "n_orderings=50000 is outside 4 to 40000"),
         (dict(start="glass"), "start='glass' is not known. Allowed: amorphous, crystal, searched"),
         (dict(duration_ps=0.3), "gives 15 frames, too few to fit a diffusion coefficient .20 needed.. Sample longer"),
         (dict(frame_ps=0.002, timestep_fs=3.0), "is shorter than one time step"),
@@ -176,6 +185,13 @@ def finished(data_folder):
     return launch.wait(launch.launch(lixsi, SMOKE, "lixsi", "cpu:1"))
 
 
+def test_what_began_as_a_crystal_counts_not_as_molten():
+    runs = [
+        SimpleNamespace(params={"start": start, "temperature_K": 600.0, "x": 2.25}) for start in ("crystal", "searched")
+    ]
+    assert lixsi.coolest_structures(runs) == []
+
+
 def test_a_real_chain_end_to_end(finished):
     assert [d["name"] for d in chain.decisions(finished)] == ["anneal", "equilibrate", "sample", "end"]
     status = finished.status()
@@ -198,6 +214,7 @@ def test_a_real_chain_end_to_end(finished):
     assert last.pbc.all()
     assert last.get_volume() == pytest.approx(sample.decision["numbers"]["volume_A3"])
     assert last.get_chemical_formula() == "Li36Si16"
+    assert lixsi.coolest_structures([finished]) == [last]
     g = pair_distribution_of(finished, n_frames=5)
     assert 3 <= g.n_frames <= 5
     assert g.fwhm_A == published.value("nanoparticle", "pdf_broadening_fwhm", "all").value
@@ -742,13 +759,16 @@ def test_two_phases_between_a_solid_solution_and_the_crystal():
     ends = (2.25 / 3.25, 15 / 19), (low[2.25], -0.243)
     tangent = {x: float(np.interp(x / (1 + x), *ends)) for x in (2.75, 3.25)}
     table = amorphous_table(low | {x: e + 0.02 for x, e in tangent.items()})
-    found = thermodynamics.amorphous(amorphous_cells([*low, *tangent]), Tabulated(table), crystals)
+    made = {"searched": amorphous_cells([*low, *tangent]), "molten": []}
+    (found,) = thermodynamics.branches(made, Tabulated(table), crystals).values()  # none was molten: no row, no error
     assert "2.25 < x < 3.75 (20 meV/atom)" in found.statement
-    assert [row[0] for row in tables.amorphous_table(found).rows] == ["0.50", "1.00", "1.50", "2.25", "2.75", "3.25"]
+    rows = tables.amorphous_table({"searched": found, "molten": found}).rows
+    assert [row[:2] for row in rows[:6]] == [("searched", x) for x in ("0.50", "1.00", "1.50", "2.25", "2.75", "3.25")]
+    assert [row[0] for row in rows[6:]] == 6 * ["molten"]
     made = delithiated(1.0, (1, 1, 1))
     by_hand = made.get_masses().sum() * 1.66053907 / made.get_volume()
     assert found.density_g_cm3[1] == pytest.approx(by_hand)
-    assert tables.amorphous_table(found).rows[1][3:] == (f"{by_hand:.2f}", "1.76")  # DFTB: 1.81 at 0.89, 1.56 at 1.50
+    assert rows[1][4:] == (f"{by_hand:.2f}", "1.76")  # DFTB: 1.81 at 0.89, 1.56 at 1.50
     branch, below = hull_chart(crystals, {"made up": found}).curves[-2:]
     assert (branch.label, below.label) == ("amorphous, made up", "its hull, made up")
     assert all(np.interp(x, below.x, below.y) <= y + 1e-9 for x, y in zip(branch.x, branch.y, strict=True))

@@ -22,19 +22,20 @@ from lisi_nb.studies.lixsi.static_charts import barrier_chart, dopants_chart, se
 @pytest.mark.slow
 def test_searched_orderings_lie_below_random_ones(empty_data):
     """Li36Si16 with the shipped potential; called again, nothing is evaluated anew."""
-    lines = []
+    said = []
     options = {"population": 6, "n_generations": 4, "n_relaxed": 2, "seed": 3}
-    found = orderings.lowest_orderings(2.25, **options, progress=lines.append)
+    found = orderings.lowest_orderings(2.25, **options, progress=lambda *each: said.append(each))
     assert found.x == 2.25
     assert found.gain_meV > 2 * 1000 * found.search.random_eV.error / 52
-    assert len(lines) == 24 + 2
+    assert said[:24] == [("searching orderings of x = 2.25", k, 24) for k in range(1, 25)]
+    assert said[24:] == [("relaxing the lowest of x = 2.25", k, 2) for k in (1, 2)]
     for atoms in found.relaxed:
         assert atoms.get_chemical_formula() == "Li36Si16"
         assert np.abs(atoms.get_forces()).max() < orderings.FMAX_eV_A
     assert found.energies_eV[0] <= found.energies_eV[1]
     assert found.energies_eV[0] * 52 < found.search.best[0].energy_eV + 1e-6  # relaxed to the end, it is not higher
-    again = orderings.lowest_orderings(2.25, **options, progress=lines.append)
-    assert len(lines) == 26
+    again = orderings.lowest_orderings(2.25, **options, progress=lambda *each: said.append(each))
+    assert len(said) == 26 + 2  # only what was relaxed before is read again
     np.testing.assert_array_equal(again.search.energies_eV, found.search.energies_eV)
     (row,) = tables.orderings_table([found]).rows
     assert row[:3] == ("Li36Si16", "2.25", "24")

@@ -8,7 +8,7 @@ Energies of crystals and relaxed structures at 0 K are in `thermodynamics`, wher
 from lisi_nb.studies.lixsi import dopants, migration, orderings, thermodynamics
 from lisi_nb.studies.lixsi.across import arrhenius_of, by_composition, lines, table_1
 from lisi_nb.studies.lixsi.analyse import Result, analyse, analyse_each
-from lisi_nb.studies.lixsi.build import build, check, expected_segments, expected_steps, n_atoms, plan
+from lisi_nb.studies.lixsi.build import build, check, expected_segments, expected_steps, n_atoms, plan, preparation
 from lisi_nb.studies.lixsi.charts import figures, live
 from lisi_nb.studies.lixsi.compare import at_paper_conditions, claims, compare
 from lisi_nb.studies.lixsi.measure import coolest_structures
@@ -45,6 +45,7 @@ __all__ = [
     "name",
     "orderings",
     "plan",
+    "preparation",
     "scaled",
     "table_1",
     "thermodynamics",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
@@ -13,7 +13,7 @@ from lisi_nb.engine.lammps import Segment, Stage
 from lisi_nb.engine.steps import Step, Stop
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.delithiated import X_MAX, at_amorphous_volume, delithiated
-from lisi_nb.studies.lixsi.orderings import lowest_orderings
+from lisi_nb.studies.lixsi.orderings import QUICK_STEPS, lowest_orderings, n_missing
 from lisi_nb.studies.lixsi.params import Params
 from lisi_nb.units import U_PER_A3_IN_G_CM3
 
@@ -33,6 +33,12 @@ def check(params: Params) -> None:
         raise ValueError(
             f"melt_K={params.melt_K:g} K lies below temperature_K={params.temperature_K:g} K: nothing would be cooled. "
             "Choose a higher melt_K, or start='crystal'."
+        )
+    n_si = 16 * int(np.prod(params.cells()))
+    if params.start == "searched" and params.x != X_MAX and n_atoms(params) - n_si >= X_MAX * n_si:
+        raise ValueError(
+            f"x={params.x:g} takes no Li out of the {X_MAX * n_si:g} Li in repeats={params.repeats}: nothing to "
+            f"search. Choose a smaller x, more cells, or x={X_MAX:g}, the crystal."
         )
     if params.frame_ps * 1000 < params.timestep_fs:
         raise ValueError(
@@ -83,19 +89,29 @@ def build(params: Params, progress: Callable[[str, int, int], None] | None = Non
 
 def _searched(params: Params, progress: Callable[[str, int, int], None] | None) -> tuple[Atoms, int]:
     """The lowest ordering found, at the amorphous volume, and the number looked at."""
+    found = lowest_orderings(params.x, n_relaxed=1, progress=progress, **_search(params))
+    atoms = at_amorphous_volume(found.search.remaining())
+    return atoms[np.argsort(atoms.numbers, kind="stable")], len(found.search.energies_eV)
+
+
+def _search(params: Params) -> dict[str, Any]:
+    """What names a search, beside x."""
     population = min(LARGEST_POPULATION, max(4, params.n_orderings // 2))
-    found = lowest_orderings(
-        params.x,
-        params.potential,
+    return dict(
+        potential=params.potential,
         repeats=params.cells(),
         population=population,
         n_generations=-(-params.n_orderings // population),
-        n_relaxed=1,
         seed=params.seed,
-        progress=progress and (lambda text: progress(text, 0, params.n_orderings)),
     )
-    atoms = at_amorphous_volume(found.search.remaining())
-    return atoms[np.argsort(atoms.numbers, kind="stable")], len(found.search.energies_eV)
+
+
+def preparation(params: Params) -> list[tuple[str, int, int]]:
+    """What `build` still has to relax: (what, atoms, steps) of the orderings of a search that are not in the cache."""
+    if params.start != "searched" or params.x == X_MAX:
+        return []
+    missing = n_missing(params.x, **_search(params))
+    return [("search of orderings", n_atoms(params), missing * QUICK_STEPS)] if missing else []
 
 
 def n_atoms(params: Params) -> int:

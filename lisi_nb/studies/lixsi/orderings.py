@@ -11,18 +11,21 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.db import connect
 from ase.io import read, write
 
 from lisi_nb import paths, potentials
 from lisi_nb.analysis.elasticity import lower, relaxed
+from lisi_nb.engine.files import locked
 from lisi_nb.errors import check_range
 from lisi_nb.params import ByScale
 from lisi_nb.structures.crystals import crystal
 from lisi_nb.structures.delithiated import X_MAX, at_amorphous_volume
-from lisi_nb.structures.orderings import Ordering, Search, search_orderings
+from lisi_nb.structures.orderings import FILE, Ordering, Search, search_orderings
 from lisi_nb.studies.lixsi.thermodynamics import FMAX_eV_A
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+LOCK = "search.lock"
 QUICK_STEPS = 60  # of every ordering searched; the lowest are relaxed to the end
 QUICK_FMAX_eV_A = 0.1
 # Of `delithiation`; the two-phase region is looked for around x = 2.25.
@@ -80,7 +83,8 @@ def lowest_orderings(
     """Search the Li of LixSi on the Li sites of Li15Si4, and relax the lowest orderings.
 
     Every ordering is scaled to the volume of amorphous LixSi and relaxed for at most 60 steps, cell included; it is
-    ranked by what it has reached. Stopped and called again, it goes on where it was.
+    ranked by what it has reached. Stopped and called again, it goes on where it was; another process that asks for the
+    same search waits for this one, and finds it done.
 
     Parameters
     ----------
@@ -99,7 +103,7 @@ def lowest_orderings(
     folder : Path, optional
         Of the search; one of its own in the cache by default, named by the inputs.
     progress : callable, optional
-        Called with a line of text.
+        Called with (what, number done, number there will be).
 
     Raises
     ------
@@ -114,22 +118,39 @@ def lowest_orderings(
     sites = crystal("Li15Si4") * repeats if lattice is None else lattice
     n_si = int((sites.numbers == 14).sum())
     n_li = round(x * n_si)
+    say = progress or (lambda what, done, of: None)
     own = folder or _own_folder(sites, n_li, model, population, seed)
-    search = search_orderings(
-        sites,
-        n_li,
-        lambda atoms: quick(atoms, model.calculator()),
-        own,
-        label=f"{potential} {model.sha256}, {QUICK_STEPS} steps",
-        population=population,
-        n_generations=n_generations,
-        seed=seed,
-        keep=n_relaxed,
-        progress=progress and (lambda n, of, low: progress(f"x = {n_li / n_si:.2f}: {n} of {of}, lowest {low:.3f} eV")),
-    )
-    final = [_finished(each, model, own, progress) for each in search.best]
+    own.mkdir(parents=True, exist_ok=True)
+    with locked(own / LOCK):
+        search = search_orderings(
+            sites,
+            n_li,
+            lambda atoms: quick(atoms, model.calculator()),
+            own,
+            label=f"{potential} {model.sha256}, {QUICK_STEPS} steps",
+            population=population,
+            n_generations=n_generations,
+            seed=seed,
+            keep=n_relaxed,
+            progress=lambda done, of, _: say(f"searching orderings of x = {n_li / n_si:.2f}", done, of),
+        )
+        final = []
+        for k, each in enumerate(search.best):
+            final.append(_finished(each, model, own))
+            say(f"relaxing the lowest of x = {n_li / n_si:.2f}", k + 1, len(search.best))
     final.sort(key=lambda atoms: atoms.get_potential_energy())
     return Orderings(n_li / n_si, search, tuple(final))
+
+
+def n_missing(
+    x: float, potential: str, repeats: tuple[int, int, int], population: int, n_generations: int, seed: int
+) -> int:
+    """Orderings that `lowest_orderings` of these inputs would still have to relax; none where it is in the cache."""
+    sites = crystal("Li15Si4") * repeats
+    n_li = round(x * int((sites.numbers == 14).sum()))
+    file = _own_folder(sites, n_li, potentials.get(potential), population, seed) / FILE
+    n_done = connect(str(file)).count(relaxed=1) if file.exists() else 0
+    return max(0, population * n_generations - n_done)
 
 
 def delithiation(xs: Sequence[float], potential: str = "lisi", **options: Any) -> tuple[Orderings, ...]:
@@ -167,13 +188,11 @@ def _own_folder(sites: Atoms, n_li: int, model: potentials.Potential, population
     return paths.cache() / "orderings" / name
 
 
-def _finished(ordering: Ordering, model: potentials.Potential, folder: Path, progress: Progress | None) -> Atoms:
+def _finished(ordering: Ordering, model: potentials.Potential, folder: Path) -> Atoms:
     """Relaxed to the end, and kept in the folder of the search."""
     name = hashlib.sha256(ordering.occupied.tobytes()).hexdigest()[:12]
     file = folder / f"relaxed-{name}.extxyz"
     if not file.exists():
-        if progress:
-            progress(f"relaxing the ordering of {ordering.energy_eV:.3f} eV")
         draft = file.with_name(f"draft-{file.name}")
         write(draft, relaxed(ordering.atoms, model.calculator(), fmax_eV_A=FMAX_eV_A, steps=2000), format="extxyz")
         draft.rename(file)

@@ -128,7 +128,7 @@ class Params(BaseParams):
         12,
         label="Orderings searched",
         low=4,
-        high=100_000,
+        high=40_000,
         group="Preparation",
         paper=2000,
         help="Arrangements of the Li vacancies looked at; only for start = searched. The paper prints no number.",

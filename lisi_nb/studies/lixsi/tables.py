@@ -101,15 +101,20 @@ def voltages_table(found: Thermodynamics) -> Table:
     return Table(("step", "ours (V against Li)", "PBE", "experiment, 415 °C"), tuple(rows))
 
 
-def amorphous_table(found: Amorphous) -> Table:
-    """Formation energy of each relaxed amorphous structure, its distance above the crystals' hull, and its density."""
-    p = found.phases
-    each = sorted(zip(p.x, p.per_atom_eV, found.above_eV, found.density_g_cm3, strict=True))
-    rows = [
-        (f"{x:.2f}", _number(e), f"{1000 * above:.0f}", _number(density, 2), _number(amorphous_density_g_cm3(x), 2))
-        for x, e, above, density in (map(float, row) for row in each)
-    ]
+def amorphous_table(branches: Mapping[str, Amorphous]) -> Table:
+    """Formation energy of each relaxed amorphous structure, its distance above the crystals' hull, and its density.
+
+    By how it was made, the key in `branches`.
+    """
+    rows = []
+    for how, found in branches.items():
+        p = found.phases
+        for row in sorted(zip(p.x, p.per_atom_eV, found.above_eV, found.density_g_cm3, strict=True)):
+            x, e, above, density = map(float, row)
+            dftb = _number(amorphous_density_g_cm3(x), 2)
+            rows.append((how, f"{x:.2f}", _number(e), f"{1000 * above:.0f}", _number(density, 2), dftb))
     columns = (
+        "made",
         "x",
         "E_f (eV/atom)",
         "above the crystals' hull (meV/atom)",

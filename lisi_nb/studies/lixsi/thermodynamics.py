@@ -5,7 +5,7 @@ Takes an ASE calculator, such as ``potentials.get("lisi").calculator()``; entrop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,6 +204,11 @@ class Amorphous:
     with_crystal: Formation
     tolerance_eV: float
     statement: str
+
+
+def branches(made: Mapping[str, Sequence[Atoms]], calculator: Any, crystals: Thermodynamics) -> dict[str, Amorphous]:
+    """`amorphous` of the structures made in each way; a way that has made none is left out."""
+    return {how: amorphous(structures, calculator, crystals) for how, structures in made.items() if structures}
 
 
 def amorphous(
