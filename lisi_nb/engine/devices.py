@@ -17,6 +17,7 @@ from pathlib import Path
 from lisi_nb.errors import check_choice, check_range
 
 VISIBLE, SLICE = "CUDA_VISIBLE_DEVICES", "MIG-"
+QUERY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ def _smi() -> list[tuple[str, str, int]]:
 
 def _query(tool: str, fields: str) -> list[list[str]]:
     query = [tool, f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
-    done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=20)
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=QUERY_S)
+    except subprocess.TimeoutExpired:  # its driver hangs
+        return []
     return [line.split(", ") for line in done.stdout.splitlines() if line.count(", ") == fields.count(",")]
 
 

@@ -163,8 +163,8 @@ def restore_models(run: Run) -> None:
 def start(run: Run, again: bool = False, resume: bool = False) -> Run:
     """Start a prepared run as a detached worker and return at once.
 
-    A run that is running or finished is left alone: it is followed or read, not repeated. What happens with one that
-    failed, was stopped or interrupted is yours to say:
+    A run that is running, here or on another machine, or finished is left alone: it is followed or read, not repeated.
+    What happens with one that failed, was stopped or interrupted is yours to say:
 
     Parameters
     ----------
@@ -175,6 +175,11 @@ def start(run: Run, again: bool = False, resume: bool = False) -> Run:
     resume : bool
         Go on from its last restart file to its original target, on one time axis. A run that has no restart file yet,
         and a failed one, start over.
+
+    Raises
+    ------
+    ValueError
+        The manifest was changed after the run was made, or it shall start over while it runs on another machine.
     """
     restart = claim(run, again, resume)
     if restart is None:
@@ -212,11 +217,11 @@ def claim(run: Run, again: bool, resume: bool) -> str | None:
     Raises
     ------
     ValueError
-        The manifest was changed after the run was made, or it is running on another machine.
+        As in `start`.
     """
     status, restart = run.status(), None
     state = status["state"]
-    if (again or resume) and state in ("queued", "running") and not runs.scheduled(status):
+    if again and state in ("queued", "running") and not runs.scheduled(status):
         check_here(run, status)
     ended = (again or resume) and state in ("failed", "stopped", "interrupted")
     if not ended and state != "prepared":

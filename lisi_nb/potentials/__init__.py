@@ -17,7 +17,7 @@ from lisi_nb.errors import check_choice, check_range
 from lisi_nb.potentials.compressed import compressed, sha256
 from lisi_nb.potentials.loading import load
 
-SUFFIXES = (".pb", ".pth", ".dp", ".pt2", ".pte")
+SUFFIXES = (".pb", ".pth", ".dp")
 # LAMMPS reads the name in a command, and shells in rerun.sh.
 _PLAIN = "[A-Za-z0-9][A-Za-z0-9._-]*"
 _MEMBER = re.compile(rf"({_PLAIN}/)*{_PLAIN}({'|'.join(map(re.escape, SUFFIXES))})")

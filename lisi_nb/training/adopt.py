@@ -19,13 +19,12 @@ from lisi_nb import paths, potentials
 from lisi_nb.engine import versions
 from lisi_nb.engine.files import write_json
 from lisi_nb.errors import RunFailed
-from lisi_nb.potentials import Potential
+from lisi_nb.potentials import SUFFIXES, Potential
 from lisi_nb.potentials.compressed import compressed, sha256
 from lisi_nb.training.convert import to_tensorflow
 from lisi_nb.training.publish import properties, speed, test_errors, thresholds
 from lisi_nb.training.recipe import probe
 
-SUFFIXES = (".pb", ".dp", ".pth")
 UNCALIBRATED_EV_A = [0.15, 0.45]
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 

@@ -81,12 +81,11 @@ async def follow_work(
         left_s = spent * (1 - done) / (done - first) if done > first else None
         text.update(HTML(bar(work.name, status, done, words, left_s if going else 0.0)))
         if not going or (time.monotonic() - drawn_at > DRAW_EVERY_S and budget.affords()):
-            with _readable(work):
-                png, cost_s = await asyncio.to_thread(_drawn, live, work, sketch if going else None)
+            shown, cost_s = await asyncio.to_thread(_drawn, live, work, sketch if going else None)
             budget.spend(cost_s)
             drawn_at = time.monotonic()
-            if png:
-                picture.update(Image(png))
+            if shown:
+                picture.update(shown)
         if not going:
             break
         await asyncio.sleep(EVERY_S)
@@ -119,12 +118,18 @@ def _readable(work: Work) -> Iterator[None]:
         raise RunFailed(f"{work.name} can no longer be read ({type(error).__name__}: {error}). {BEGIN}") from None
 
 
-def _drawn(live: Callable[[Any], tuple[Chart, ...]], work: Work, sketch: Sketch | None) -> tuple[bytes | None, float]:
-    """The charts as PNG, ``None`` where there are none, and the CPU time that took; for a thread."""
+def _drawn(
+    live: Callable[[Any], tuple[Chart, ...]], work: Work, sketch: Sketch | None
+) -> tuple[Image | HTML | None, float]:
+    """A picture of the charts (``None`` without any) or why there is none, and its CPU time; for a thread."""
     before = time.thread_time()
-    charts = live(work)
-    png = drawn(charts, (7.0 if len(charts) == 1 else 4.6, 3.3, 2), sketch) if charts else None
-    return png, time.thread_time() - before
+    try:
+        charts = live(work)
+        png = drawn(charts, (7.0 if len(charts) == 1 else 4.6, 3.3, 2), sketch) if charts else None
+    except Exception as error:  # the work does not depend on its pictures
+        said = html.escape(f"{type(error).__name__}: {error}")
+        return HTML(f"The charts cannot be drawn ({said}); {html.escape(work.name)} goes on."), 0.0
+    return Image(png) if png else None, time.thread_time() - before
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,16 @@ def test_gpus_that_the_environment_hides_are_not_there(three, shown, numbers):
         assert environment(device)["CUDA_VISIBLE_DEVICES"] == number
 
 
+def test_a_driver_that_hangs_is_no_gpu(fake_smi, tmp_path, monkeypatch):
+    fake_smi("")
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(devices, "QUERY_S", 0.2)
+    assert devices.gpus() == []
+    assert devices.choose().kind == "cpu"
+    with pytest.raises(ValueError, match=r"gpu:0 is not there\. Allowed: none"):
+        devices.check_there(Device("gpu", "H200", 1, "0"))
+
+
 def test_a_slice_of_a_gpu_is_used_as_the_environment_names_it(three):
     three("MIG-4f1c")
     device = devices.choose("gpu")

@@ -219,5 +219,9 @@ def test_sizes_and_deletion(smoke_run, empty_data, monkeypatch):
     for item in record.select(found, ["interdiffusion/smoke-*"]):
         record.delete(item)
     assert [p.name for p in (empty_data / "runs" / "interdiffusion").iterdir()] == ["busy-00000000"]
+    item = record.Item("sweeps/v.sweep", empty_data, 0, "sweep, paused")
+    monkeypatch.setattr(record, "_state", lambda folder: "sweep, running")  # started while the user was asked
+    with pytest.raises(ValueError, match=r"v\.sweep is running; it was not deleted"):
+        record.delete(item)
     # What its links point at is not deleted with a run.
     assert all(Path(link).resolve().exists() for link in (smoke_run.folder / "potential").iterdir())

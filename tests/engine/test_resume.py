@@ -115,13 +115,17 @@ def test_an_often_resumed_run_has_the_temperature_of_the_ensemble(tmp_path):
     plain = {"without": ("LAMMPS_PLUGIN_PATH",)}  # Tersoff needs no DeePMD, which takes seconds to load
     lammps(whole, **plain)
     stops_at(rest, "v_until")
-    lammps(rest, variables=("-var", "until", str(part_steps)), **plain)
-    for part in range(1, n_parts):
-        # Odd parts go on from the clean stop, even ones as if that had been a kill: from the last file in turn.
-        lost = max((rest / name for name in RESTARTS[:2]), key=parse.restart_step)
-        restart = Output(rest).restart_file() if part % 2 else lost
-        lammps(rest, part, restart.name, variables=("-var", "until", str(part_steps * (part + 1))), **plain)
+    restart, again = "", 0
+    for part in range(n_parts):
+        # Every second part ends as by a kill: past its last file in turn, so that steps are computed again.
+        killed = part % 2 == 1 and part < n_parts - 1
+        until = part_steps * (part + 1) + 120 * killed
+        lammps(rest, part, restart, variables=("-var", "until", str(until)), **plain)
+        in_turn = max((rest / name for name in RESTARTS[:2]), key=parse.restart_step)
+        restart = in_turn.name if killed else Output(rest).restart_file().name
+        again += until - parse.restart_step(rest / restart)
     assert Output(rest).n_parts == n_parts
+    assert again == 120 * (n_parts // 2 - 1)
     for folder in (whole, rest):
         thermo = Output(folder).thermo()
         np.testing.assert_array_equal(thermo["Step"], np.arange(0, part_steps * n_parts + 1, 10))

@@ -193,10 +193,10 @@ def test_a_run_of_another_machine_is_judged_by_its_silence(empty_data, state):
     run = new_run()
     run.update(state=state, queued=0.0, pid=2**22 + 1, process_start="of another boot", host="node7")
     assert run.status()["state"] == state
-    for choice in ({"resume": True}, {"again": True}):
-        with pytest.raises(ValueError, match=rf"is {state} on node7, .* 0 s ago.*lisi-nb stop.*after 600 s of silence"):
-            launch.start(run, **choice)
-    assert launch.start(run).recorded()["host"] == "node7"  # one that only looks follows it
+    with pytest.raises(ValueError, match=rf"is {state} on node7, .* 0 s ago.*lisi-nb stop.*after 600 s of silence"):
+        launch.start(run, again=True)
+    for choice in ({"resume": True}, {}):  # a notebook that is run again follows it
+        assert launch.start(run, **choice).recorded()["host"] == "node7"
     then = time.time() - runs.SILENCE_S - 1
     os.utime(run.folder / "status.json", (then, then))
     assert run.status()["state"] == "interrupted"

@@ -1,5 +1,6 @@
 """The nanoparticle study: what it builds and plans, what it refuses, and how it judges, on particles made by hand."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -157,14 +158,14 @@ def particle(x, formation_eV_si, coordination=(0.0, 0.0, 0.2, 0.6), x_of_r=(3.7,
     n_si = 100
     n_li = round(x * n_si)
     profile = Profile(np.array(x_of_r), np.full(4, 0.02), np.array(coordination), np.full(4, 25.0),
-                      np.array([5.0, 8.0, 10.0, 12.0]), 13.0)  # fmt: skip
+                      np.array([4.0, 7.0, 9.0, 12.0]), 13.0)  # fmt: skip
     of_atom = formation_eV_si * n_si / (n_li + n_si)
     one = Measured(1.2, 0.05, "1")
     return Composition(0, n_li, n_si, of_atom, one, profile, one, {}, one, one, Measured(surface, 0.01, "1"), one,
                        np.zeros((1, 3)), np.zeros(1, bool))  # fmt: skip
 
 
-def family(name, slope, offset, n_runs=3, poor_of_r=(2.0, 1.9, 1.9, 1.8), **looks):
+def family(name, slope, offset, n_runs=3, poor_of_r=(2.0, 1.9, 1.9, 8.0), **looks):
     """Chains of three seeds, each 2 meV apart, on a line of formation energy against x."""
     chains = tuple(
         tuple(
@@ -202,12 +203,17 @@ def test_claims_that_do_not_hold():
     assert set(found.values()) == {"false"}
 
 
-def second_seed(result, k, **looks):
+def second_seed(result, k, profile=None, **looks):
     """The result with what the second seed's particle looks like at step `k` changed."""
-    one = result.particles[1]
-    changed = replace(one[k], **{key: value for key, value in looks.items() if key != "profile"})
-    changed = replace(changed, profile=replace(changed.profile, **looks.get("profile", {})))
-    return replace(result, particles=(result.particles[0], (*one[:k], changed, *one[k + 1 :]), result.particles[2]))
+    return seeded(result, 1, k, looks, **(profile or {}))
+
+
+def seeded(result, seed, k, looks=None, **profile):
+    """The result with one seed's particle at step `k` changed, and its profile."""
+    particles = [list(particle) for particle in result.particles]
+    one = replace(particles[seed][k], **(looks or {}))
+    particles[seed][k] = replace(one, profile=replace(one.profile, **profile))
+    return replace(result, particles=tuple(map(tuple, particles)))
 
 
 @pytest.mark.parametrize(
@@ -236,6 +242,25 @@ def test_a_core_that_bonds_is_not_isolated():
 def test_a_minimum_elsewhere_is_not_at_three_quarters():
     found = verdicts({"c-Li3.75Si": family("c-Li3.75Si", -0.3, 0.0, x_of_r=(3.7, 2.0, 3.4, 3.5))})
     assert [v for text, v in found.items() if text.startswith("Q5: at first")] == ["false"]
+
+
+def test_a_shell_without_silicon_in_one_seed_counts_in_none():
+    """Its Li per Si is no number: neither the profile's minimum nor its fall is judged by it."""
+    holds = family("c-Li3.75Si", -0.3, 0.0)
+    for step, x in ((1, (3.7, 3.5, 2.5, math.nan)), (5, (2.0, 1.9, math.nan, 8.0))):
+        result = second_seed(holds, step, profile={"x": np.array(x)})
+        found = [c for c in nanoparticle.claims({"c-Li3.75Si": result}) if c.text.startswith("Q5")]
+        assert all("nan" not in c.because for c in found)
+        assert "false" not in {c.verdict for c in found}
+
+
+def test_a_particle_that_is_all_surface_has_no_inside_to_judge():
+    small = family("c-Li3.75Si", -0.3, 0.0)
+    for seed in range(3):
+        small = seeded(small, seed, 5, middle_A=np.array([1.0, 3.0, 4.0, 5.0]), radius_A=5.0)
+    (claim,) = (c for c in nanoparticle.claims({"c-Li3.75Si": small}) if c.text.startswith("Q5: below"))
+    assert claim.verdict == "undecided"
+    assert "x = 1.40: the particle is too small, all of it is surface" in claim.because
 
 
 def test_as_much_lithium_as_anywhere_is_no_surface_of_lithium():

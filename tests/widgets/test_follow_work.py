@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from IPython.display import Image
+from IPython.display import HTML, Image
 
 from lisi_nb import palette
 from lisi_nb.charts import Chart, Curve
@@ -68,21 +68,31 @@ def test_an_end_before_the_target_is_raised_in_its_words(screen, state):
         asyncio.run(follow_work(Fake(state, message="no space"), lambda _: (), lambda _: (0.0, "")))
 
 
-@pytest.mark.parametrize("broken", ["status", "share", "charts"])
+@pytest.mark.parametrize("broken", ["status", "share"])
 @pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "status.json"), KeyError("state")])
 def test_a_folder_deleted_while_it_is_followed_is_a_sentence(screen, broken, error):
     work, looks = Fake("running"), itertools.count()
 
     def fails(_=None):
-        if broken == "charts" or next(looks) > 2:
+        if next(looks) > 2:
             raise error
         return {"state": "running", "message": ""} if broken == "status" else (0.5, "")
 
     if broken == "status":
         work.status = fails
-    share, charts = fails if broken == "share" else lambda _: (0.5, ""), fails if broken == "charts" else live
+    share = fails if broken == "share" else lambda _: (0.5, "")
     with pytest.raises(RunFailed, match=r"train-12345678 can no longer be read .*If its folder was deleted"):
-        asyncio.run(follow_work(work, charts, share))
+        asyncio.run(follow_work(work, live, share))
+
+
+@pytest.mark.parametrize("error", [KeyError("fronts"), IndexError("no frame"), ValueError("no <frame>")])
+def test_charts_that_cannot_be_drawn_are_a_sentence_and_nothing_ends(screen, error):
+    charts = Mock(side_effect=error)
+    asyncio.run(follow_work(Fake("running", "finished"), charts, lambda _: (0.5, "")))
+    said = next(s.data for s in screen if isinstance(s, HTML) and "cannot be drawn" in s.data)
+    assert type(error).__name__ in said
+    assert said.endswith("; train-12345678 goes on.")
+    assert "<frame>" not in said
 
 
 def test_work_whose_folder_is_gone_reads_as_never_started(screen):

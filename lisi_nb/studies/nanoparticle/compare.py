@@ -18,6 +18,7 @@ SEEDS_TO_JUDGE = 3
 NEAR_X = 0.3  # a composition this near to a printed one is compared with it
 NEAR_R = 0.1  # of the radius: "about three fourth"
 EVEN_X = 0.2  # from shell to shell: "homogeneous"
+SURFACE_A = 3.0  # below the radius: shells of surface atoms, of which claim Q6 speaks
 ISOLATED = Measured(0.5, 0.0, "1")  # Si-Si coordination below which most of the silicon has no silicon beside it
 CORE_X = 3.25  # "close to Li3.75Si"
 
@@ -171,10 +172,12 @@ def _from_outside(result: Result) -> Claim:
 
 
 def _profile(seeds: Sequence[Composition]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Radius over that of the particle, Li per Si and its standard error over the seeds, in each shell."""
+    """Radius over that of the particle, Li per Si and its standard error over the seeds, in shells with Si in each."""
     n = min(len(c.profile.x) for c in seeds)
     x = np.array([c.profile.x[:n] for c in seeds])
     r = np.mean([c.profile.middle_A[:n] / c.profile.radius_A for c in seeds], axis=0)
+    with_si = np.isfinite(x).all(axis=0)
+    x, r, n = x[:, with_si], r[with_si], int(with_si.sum())
     error = x.std(axis=0, ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.full(n, math.nan)
     return r, x.mean(axis=0), error
 
@@ -189,7 +192,7 @@ def _minimum_inside(result: Result) -> Claim:
     numbers, verdicts = [], []
     for seeds in steps(result)[1:3]:
         r, x, error = _profile(seeds)
-        low = int(np.nanargmin(x))
+        low = int(np.argmin(x))
         near = np.flatnonzero(np.abs(r - paper) <= NEAR_R)
         if low in near:
             verdicts.append(_deeper(x, error, low, len(x) - 1))
@@ -201,13 +204,19 @@ def _minimum_inside(result: Result) -> Claim:
 
 
 def _falls_outwards(result: Result) -> Claim:
-    """No shell may hold more lithium than the one inside it; the outermost shells are the surface."""
-    text = f"Q5: below x = 2.25 x(r) is homogeneous (within {EVEN_X:g}) or falls from the centre to the surface"
+    """No shell may hold more lithium than the one inside it, down to `SURFACE_A` below the surface."""
+    text = f"Q5: below x = 2.25 x(r) inside the particle is homogeneous (within {EVEN_X:g}) or falls from the centre"
     verdicts, numbers = [], []
     for seeds in steps(result):
         if x_of(seeds) >= 2.25:
             continue
         r, x, error = _profile(seeds)
+        inside = r < 1 - SURFACE_A / np.mean([c.profile.radius_A for c in seeds])
+        if inside.sum() < 2:
+            verdicts.append("undecided")
+            numbers.append(f"x = {x_of(seeds):.2f}: the particle is too small, all of it is surface")
+            continue
+        r, x, error = r[inside], x[inside], error[inside]
         shells = [Measured(value, e, "1") for value, e in zip(x, error, strict=True)]
         verdicts += [greater(Measured(a.value + EVEN_X, a.error, "1"), b) for a, b in pairwise(shells)]
         k = int(np.argmax(np.diff(x)))
