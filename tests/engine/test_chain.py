@@ -2,20 +2,23 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 import types
+from dataclasses import replace
 
 import faults
 import numpy as np
 import psutil
 import pytest
+from synthetic import write_dump
 
 from lisi_nb import cli, potentials
 from lisi_nb.engine import chain, launch, leftovers, record, supervise, worker
 from lisi_nb.engine import run as runs
 from lisi_nb.engine.devices import Device
-from lisi_nb.engine.lammps import Segment, Stage
+from lisi_nb.engine.lammps import TRAJECTORY, Segment, Stage
 from lisi_nb.engine.steps import Step, Stop, Task
 from lisi_nb.errors import RunFailed
 from lisi_nb.studies import nanoparticle
@@ -85,6 +88,21 @@ def test_relaxed_energies_lie_below_those_of_the_dynamics(finished):
         bulk = potentials.get("lisi").card["properties"]["element_eV_atom"]
         reference = (composition.n_li * bulk["Li"] + composition.n_si * bulk["Si"]) / n
         assert composition.formation_eV_atom < composition.energy_eV_atom.value - reference
+
+
+def test_a_composition_whose_silicon_is_liquid_is_flagged(finished, tmp_path):
+    """Of the second composition silicon is shaken; of the third only lithium, which melts nothing."""
+    run = runs.Run(shutil.copytree(finished.folder, tmp_path / finished.folder.name, symlinks=True))
+    assert not any("molten" in said for said in nanoparticle.analyse([run]).warnings)
+    rng = np.random.default_rng(1)
+    for segment, of_lithium in ((run.segments[3], False), (run.segments[5], True)):
+        frames = list(segment.frames())
+        for k, frame in enumerate(frames):
+            shaken = rng.normal(0, 0.8, frame.positions_A.shape) * (frame.is_li == of_lithium)[:, None]
+            frames[k] = replace(frame, positions_A=frames[0].positions_A + shaken)
+        write_dump(segment.folder / TRAJECTORY, frames)
+    (said,) = (said for said in nanoparticle.analyse([run]).warnings if "molten" in said)
+    assert said.startswith("molten: at x = 2.80 distances")
 
 
 def test_show_tells_the_decisions(finished, capsys):
