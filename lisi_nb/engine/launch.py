@@ -213,11 +213,6 @@ def claim(run: Run, again: bool, resume: bool) -> str | None:
     -------
     str or None
         The restart file to go on from, ``""`` for step 0, or ``None`` when it is to be left alone (see `start`).
-
-    Raises
-    ------
-    ValueError
-        As in `start`.
     """
     status, restart = run.status(), None
     state = status["state"]
