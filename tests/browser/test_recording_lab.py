@@ -92,7 +92,7 @@ def test_a_run_outlives_kernel_page_and_browser(lab, start_chromium, smoke_run, 
     assert worker != kernel.pid
     record(page, "progress")
 
-    page.provoked.append("websocket|WebSocket|Connection|kernel")
+    page.provoked.append("^WebSocket connection to 'ws://[^']*/api/kernels/")  # to the kernel that is killed
     kernel.kill()
     page.locator(".jp-Dialog", has_text="Kernel Restarting").wait_for()
     record(page, "kernel killed")
