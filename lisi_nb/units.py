@@ -29,7 +29,7 @@ class Measured:
         if self.error == 0:
             return f"{self.value:.4g} ± 0{unit}"
         digits = max(0, 1 - math.floor(math.log10(self.error)))
-        power = math.floor(math.log10(max(abs(self.value), self.error)))
+        power = max(-307, math.floor(math.log10(max(abs(self.value), self.error))))  # below, 10**power is 0
         if power < -4:  # 3.58e-06 cm^2/s is read, 0.00000358 is not
             places = max(1, digits + power)
             scaled = f"{self.value / 10**power:.{places}f} ± {self.error / 10**power:.{places}f}"

@@ -5,7 +5,7 @@ import math
 
 import pytest
 from ase import units as ase_units
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lisi_nb.units import A_PER_PS_IN_CM_S, PER_A2_PS_IN_PER_NM2_NS, U_PER_A3_IN_G_CM3, Measured, pretty
@@ -44,6 +44,7 @@ def test_text(measured, text):
     assert str(measured) == text
 
 
+@example(0.0, 5e-324, "1")
 @given(st.floats(), st.floats(min_value=0), st.sampled_from(["1", "A", "cm/s"]))
 def test_always_prints_and_serialises(value, error, unit):
     measured = Measured(value, error, unit)

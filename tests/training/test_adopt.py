@@ -173,7 +173,7 @@ def test_refusals_leave_nothing_behind(own, tmp_path):
         ("lisi", [SHIPPED / "member0.pb"], ValueError, "exists already"),
         ("mine", [], ValueError, "No model was given"),
         ("mine", [tmp_path / "none.pb"], FileNotFoundError, "does not exist"),
-        ("mine", [tmp_path / "notes.txt"], ValueError, r"is no frozen DeePMD model. Allowed: \.pb, \.dp, \.pth"),
+        ("mine", [tmp_path / "notes.txt"], ValueError, r"is no frozen DeePMD model. Allowed: \.pb, \.pth, \.dp"),
         ("mine", [tmp_path / "broken.pb"], ValueError, "cannot be read as a DeePMD model"),
     ):
         with pytest.raises(error, match=words):
