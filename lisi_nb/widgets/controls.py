@@ -64,7 +64,8 @@ def preset(f: Field[Any]) -> w.Button | None:
 def mark(button: w.Button, f: Field[Any], value: Any) -> None:
     """Write the paper's value on its button, with a tick where it is the chosen one."""
     paper = f.metadata["paper"]
-    text = f"{paper:g}" if isinstance(paper, float) else str(paper)
+    long = isinstance(paper, int) and paper >= 1_000_000  # 16000000 would be cut off
+    text = f"{paper:g}" if isinstance(paper, float) or long else str(paper)
     tick = "✓ " if value == paper else ""
     button.description = f"{tick}paper: {text} {pretty(f.metadata['unit'])}".rstrip()
 

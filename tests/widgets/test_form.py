@@ -302,6 +302,7 @@ def test_what_has_scales_but_no_md_gets_the_switch_and_no_lammps_input():
     assert repr(shown) == 'from lisi_nb.training import lesson\n\nparams = lesson.scaled("smoke")'
     assert list(shown._texts) == ["Show the code"]
     assert shown.cost is None
+    assert shown.presets["n_steps"].description == "paper: 1.6e+07"
 
 
 def test_a_form_appears_within_a_second():
