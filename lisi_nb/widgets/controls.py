@@ -64,10 +64,14 @@ def preset(f: Field[Any]) -> w.Button | None:
 def mark(button: w.Button, f: Field[Any], value: Any) -> None:
     """Write the paper's value on its button, with a tick where it is the chosen one."""
     paper = f.metadata["paper"]
-    long = isinstance(paper, int) and paper >= 1_000_000  # 16000000 would be cut off
-    text = f"{paper:g}" if isinstance(paper, float) or long else str(paper)
     tick = "✓ " if value == paper else ""
-    button.description = f"{tick}paper: {text} {pretty(f.metadata['unit'])}".rstrip()
+    button.description = f"{tick}paper: {_written(paper)} {pretty(f.metadata['unit'])}".rstrip()
+
+
+def _written(value: Any) -> str:
+    """A value in words that fit a button: whole numbers whole, but for 16 million."""
+    whole = not isinstance(value, float) and not (isinstance(value, int) and value >= 10_000_000)
+    return str(value) if whole else f"{value:g}"
 
 
 def help_line(f: Field[Any]) -> str:
@@ -75,6 +79,5 @@ def help_line(f: Field[Any]) -> str:
     meta, unit = f.metadata, f" {pretty(f.metadata['unit'])}".rstrip()
     words = [html.escape(meta["help"])]
     if meta["low"] is not None:
-        low, high = (str(end) if isinstance(end, int) else f"{end:g}" for end in (meta["low"], meta["high"]))
-        words.append(f"Range {low} to {high}{unit}.")
+        words.append(f"Range {_written(meta['low'])} to {_written(meta['high'])}{unit}.")
     return " ".join(words)

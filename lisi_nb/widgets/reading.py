@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,6 @@ from lisi_nb.charts import Chart, Curve
 from lisi_nb.engine.run import Run
 
 GPA_PER_BAR = 1e-4
-DELETED_S = 2.0  # a large folder is not deleted at once
 NONE_YET = Trust(*4 * (float("nan"),), float("nan"), float("nan"))
 
 
@@ -117,16 +115,18 @@ def trust_limits(run: Run) -> tuple[float, float] | None:
 
 
 def why_not(run: Run, error: Exception) -> str:
-    """A sentence about a run that cannot be read, after a moment in which its folder may vanish as a whole."""
-    manifest, deadline = run.folder / "manifest.json", time.monotonic() + DELETED_S
-    while manifest.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if not manifest.exists():
-        return (
-            f"The folder of this run is gone: {run.folder}. There is nothing left to follow. "
-            "To run it again, repeat the cell that launched it."
-        )
-    return f"This run cannot be read: {error}"
+    """A sentence about a run that cannot be read."""
+    return gone(run) or f"This run cannot be read: {error}"
+
+
+def gone(run: Run) -> str:
+    """A sentence where the folder of a run is no more, else empty."""
+    if (run.folder / "manifest.json").exists():
+        return ""
+    return (
+        f"The folder of this run is gone: {run.folder}. There is nothing left to follow. "
+        "To run it again, repeat the cell that launched it."
+    )
 
 
 def charts(now: Physics) -> tuple[Chart, ...]:

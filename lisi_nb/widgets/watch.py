@@ -17,6 +17,7 @@ EVERY_S = 1.5  # between looks at status and logs, a millisecond each
 SHARE = 0.015  # of one core for drawing, so that MD keeps the cores ...
 AHEAD_S = 0.25  # ... and this much CPU time in advance, which makes 2 % of its first minute
 LEAST_S = 2.0  # between pictures
+DELETED_S = 2.0  # a large folder is not deleted at once
 SIZE = (4.5, 2.6, 2)  # inches of each chart, and charts in a row
 
 
@@ -52,6 +53,16 @@ def watch(run: Run, live: Live | None, show: Show, leave: Event) -> None:
     Unreadable
         The run's folder is gone; a sentence for people.
     """
+    try:
+        _watch(run, live, show, leave)
+    except reading.Unreadable as sentence:
+        deadline = time.monotonic() + DELETED_S
+        while (run.folder / "manifest.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        raise reading.Unreadable(reading.gone(run) or str(sentence)) from None
+
+
+def _watch(run: Run, live: Live | None, show: Show, leave: Event) -> None:
     budget, drawn_at, followed = Budget(SHARE, AHEAD_S), 0.0, Followed(run.folder)
     sketch = Sketch()
     while not leave.is_set():

@@ -126,9 +126,9 @@ def _drawn(
     try:
         charts = live(work)
         png = drawn(charts, (7.0 if len(charts) == 1 else 4.6, 3.3, 2), sketch) if charts else None
-    except Exception as error:  # the work does not depend on its pictures
+    except Exception as error:
         said = html.escape(f"{type(error).__name__}: {error}")
-        return HTML(f"The charts cannot be drawn ({said}); {html.escape(work.name)} goes on."), 0.0
+        return HTML(f"The charts cannot be drawn ({said}). The work does not depend on them."), 0.0
     return Image(png) if png else None, time.thread_time() - before
 
 

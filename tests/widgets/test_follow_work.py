@@ -91,7 +91,7 @@ def test_charts_that_cannot_be_drawn_are_a_sentence_and_nothing_ends(screen, err
     asyncio.run(follow_work(Fake("running", "finished"), charts, lambda _: (0.5, "")))
     said = next(s.data for s in screen if isinstance(s, HTML) and "cannot be drawn" in s.data)
     assert type(error).__name__ in said
-    assert said.endswith("; train-12345678 goes on.")
+    assert said.endswith("The work does not depend on them.")
     assert "<frame>" not in said
 
 
