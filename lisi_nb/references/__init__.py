@@ -6,10 +6,12 @@ written into every label, so that numbers of different settings cannot be mixed 
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from lisi_nb.errors import check_choice
@@ -143,3 +145,18 @@ def get(name: str) -> Reference:
     """Return the reference engine `name`; an unknown name raises ``ValueError`` with the choices."""
     check_choice("reference", name, _REFERENCES)
     return _REFERENCES[name]
+
+
+def tuned(name: str, weights: Path) -> Reference:
+    """A teacher that was fine-tuned (`lisi_nb.training.tune`): the same engine with the weights of a file.
+
+    Raises
+    ------
+    ValueError
+        `name` is not one of SevenNet, which alone can be tuned.
+    """
+    check_choice("reference to tune", name, [r.name for r in _REFERENCES.values() if "sevenn" in r.packages])
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    return replace(
+        get(name), name=f"{name}-tuned", make=lambda: universal.sevennet(str(weights)), settings={"weights": digest}
+    )

@@ -7,18 +7,19 @@ with whatever is there, and never writes to these files.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ase import Atoms
 
-from lisi_nb.training.correct import paired
 from lisi_nb.training.dataset import ELEMENTS, MAX_FORCE_EV_A
 from lisi_nb.training.held_out import by_system, refuse_overlap
 from lisi_nb.training.intake import sort_labels
-from lisi_nb.training.label import read_frames
+from lisi_nb.training.label import frame_id, read_frames
+from lisi_nb.training.zeros import paired
 
 Pair = tuple[Atoms, Atoms]
+QUEUES = ("frames", "melts")  # files of the frames that were chosen for the engine
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,24 @@ class Labels:
         System and reason of each frame that is used for neither.
     settings : str
         The ab initio engine's settings, the same for all.
+    n_waiting : int
+        Chosen frames that are not labelled yet.
+    tuned : list of ase.Atoms
+        Labels of the fine-tuned teacher for these frames; none before it is tuned.
     """
 
     trained: list[Pair]
     held_out: list[Pair]
     apart: list[tuple[str, str]]
     settings: str
+    n_waiting: int = 0
+    tuned: list[Atoms] = field(default_factory=list)
 
     def __str__(self) -> str:
         reasons = Counter(f"{system}: {why}" for system, why in self.apart)
         lines = [
             f"{len(self.trained)} ab initio frames to train on, {len(self.held_out)} held out, "
-            f"{len(self.apart)} set apart ({self.settings})",
+            f"{len(self.apart)} set apart, {self.n_waiting} not labelled yet ({self.settings})",
             *(f"  {text}" for text in sorted(reasons)),
         ]
         return "\n".join(lines)
@@ -67,8 +74,9 @@ def gather(folder: Path, engine: str) -> Labels:
     one_setting(found, "ab initio")
     sorted_labels = sort_labels(found, ELEMENTS, MAX_FORCE_EV_A)
     apart = [(str(found[k].info["system"]), why) for k, why in sorted_labels.apart]
-    for file in sorted(folder.glob(f"{engine}.[0-9]*.failed.extxyz")):
-        apart += [(str(a.info["system"]), str(a.info["failure"])) for a in read_frames(file, mend=False)]
+    files = sorted(folder.glob(f"{engine}.[0-9]*.failed.extxyz"))
+    failed = [a for file in files for a in read_frames(file, mend=False)]
+    apart += [(str(a.info["system"]), str(a.info["failure"])) for a in failed]
     teacher = read_frames(folder / f"{engine}.teacher.extxyz", mend=False)
     if teacher:
         one_setting(teacher, "teacher's")
@@ -81,7 +89,11 @@ def gather(folder: Path, engine: str) -> Labels:
     training, tested = by_system(sorted_labels.good)
     refuse_overlap(training, tested)
     pairs = [paired(frames, teacher) if frames else [] for frames in (training, tested)]
-    return Labels(pairs[0], pairs[1], apart, str(found[0].info["settings"]))
+    chosen = [a for kind in QUEUES for a in read_frames(folder / f"{engine}.{kind}.extxyz", mend=False)]
+    done = {frame_id(a) for a in (*found, *failed)}
+    n_waiting = len({frame_id(a) for a in chosen} - done)
+    tuned = read_frames(folder / f"{engine}.tuned.extxyz", mend=False)
+    return Labels(pairs[0], pairs[1], apart, str(found[0].info["settings"]), n_waiting, tuned)
 
 
 def one_setting(frames: list[Atoms], whose: str) -> None:

@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def adopt(
     temperature_K: tuple[float, float] = (50.0, 1600.0),
     labelled: list[Atoms] | None = None,
     source: str = "",
+    facts: Mapping[str, Any] | None = None,
 ) -> Potential:
     """Register models under `name`, with a card of what was measured here.
 
@@ -68,16 +70,15 @@ def adopt(
         Range in which it may be used.
     labelled : list of ase.Atoms, optional
         Labelled frames it was not trained on: errors and trust thresholds are taken from them.
+    facts : mapping, optional
+        More for the card, in place of what it would say of a model from elsewhere.
 
     Raises
     ------
     ValueError, FileNotFoundError, RunFailed
         A bad or taken name; a missing or unreadable model; models of different elements; elements without Li or Si.
     """
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"name={name!r} is not allowed. Use 1 to 40 lower-case letters, digits, dashes, underscores.")
-    if name in potentials.names():
-        raise ValueError(f"A potential {name!r} exists already. Choose another name; no potential is overwritten.")
+    check_name(name)
     if not models:
         raise ValueError("No model was given. Give at least one frozen DeePMD model.")
     target = paths.own_potentials() / name
@@ -87,6 +88,7 @@ def adopt(
     try:
         members = [_member(path, draft / f"member{k}.pb") for k, path in enumerate(models)]
         card = _first_card(name, members, models, level_of_theory, licence, list(temperature_K), source)
+        card |= facts or {}
         write_json(draft / "card.json", card)
         _measure(Potential(name, draft, card), card, labelled or [])
         write_json(draft / "card.json", card)
@@ -94,6 +96,14 @@ def adopt(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return potentials.get(name)
+
+
+def check_name(name: str) -> None:
+    """Raise ``ValueError`` unless a new potential may have this name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"name={name!r} is not allowed. Use 1 to 40 lower-case letters, digits, dashes, underscores.")
+    if name in potentials.names():
+        raise ValueError(f"A potential {name!r} exists already. Choose another name; no potential is overwritten.")
 
 
 def _member(model: Path, target: Path) -> Path:

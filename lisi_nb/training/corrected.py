@@ -1,33 +1,26 @@
 """Train on the teacher's labels, then correct with ab initio ones: the two stages of a shipped potential.
 
-Stage 1 learns the teacher's labels of many frames. Stage 2 goes on from there, at small steps, on the ab initio frames,
-which are few and therefore drawn more often, and on the teacher's frames so that nothing is forgotten. Once there are
-enough ab initio labels to learn from (`lisi_nb.training.left_out`), the teacher's labels are lifted by a model of its
-difference to ab initio first (`lisi_nb.training.delta`). When more ab initio labels come, only stage 2 is done
-again. No frame of a held-out system is in either.
+Stage 1 learns the (tuned) teacher's labels of many frames. Stage 2 goes on from there, at small steps, on the ab initio
+frames, which are few and therefore drawn more often, and on the teacher's frames so that nothing is forgotten. No frame
+of a held-out system is in either.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 
-from lisi_nb.training import left_out
 from lisi_nb.training.ab_initio import Labels
-from lisi_nb.training.correct import corrected, differences, element_offsets_eV, on_teachers_scale
 from lisi_nb.training.dataset import split, write_deepmd
-from lisi_nb.training.delta import Delta, Shape, fit
 from lisi_nb.training.held_out import by_system, refuse_overlap
 from lisi_nb.training.label import frame_id
 from lisi_nb.training.members import Say, side_by_side
 from lisi_nb.training.train import CORRECTION, FROM_SCRATCH, SMALL, Data, Network, Schedule, train_member
-
-BEYOND = 1.5  # corrections so much larger than any seen between the engines are not believed
+from lisi_nb.training.zeros import element_offsets_eV, on_teachers_scale
 
 
 @dataclass(frozen=True)
@@ -42,8 +35,6 @@ class Plan:
         Training steps of stage 1 and stage 2.
     share : float
         Of stage 2's batches, the part drawn from ab initio frames.
-    shape : Shape or None
-        Of the difference's model; None keeps the teacher's own labels in stage 2.
     network, first, second : Network, Schedule, Schedule
         Size of the members; learning rates and weights of the stages.
     """
@@ -52,7 +43,6 @@ class Plan:
     n_steps: int
     n_correction_steps: int
     share: float = 0.3
-    shape: Shape | None = field(default_factory=Shape)
     network: Network = SMALL
     first: Schedule = FROM_SCRATCH
     second: Schedule = CORRECTION
@@ -68,10 +58,8 @@ class Sets:
 
     Attributes
     ----------
-    teacher, lifted : list of ase.Atoms
-        The frames to train on with the teacher's labels, and with corrected ones.
-    ab_initio : list of ase.Atoms
-        Frames with ab initio labels, to train on.
+    teacher, ab_initio : list of ase.Atoms
+        Frames to train on with the teacher's labels, and with ab initio ones.
     test : list of ase.Atoms
         Teacher's labels of frames that are never trained on.
     offsets_eV : dict
@@ -79,25 +67,13 @@ class Sets:
     """
 
     teacher: list[Atoms]
-    lifted: list[Atoms]
     ab_initio: list[Atoms]
     test: list[Atoms]
     offsets_eV: dict[str, float]
 
 
-def decide(plan: Plan, dft: Labels, say: Say) -> Plan:
-    """Correct the teacher's labels only if there are enough ab initio ones, judged without the held-out systems."""
-    if plan.shape is None:
-        return plan
-    learned = left_out.left_out(dft, plan.shape)
-    say(f"the correction, learned without each system in turn:\n{left_out.table(learned)}")
-    pays = left_out.pays(learned)
-    say("stage 2: ab initio labels and the teacher's " + ("corrected ones" if pays else "own: too few to correct them"))
-    return plan if pays else replace(plan, shape=None)
-
-
-def sets(labelled: list[Atoms], dft: Labels, shape: Shape | None) -> Sets:
-    """Divide the teacher's frames and correct them with the ab initio labels that may be trained on.
+def sets(labelled: list[Atoms], dft: Labels) -> Sets:
+    """Divide the teacher's frames, and put the ab initio labels that may be trained on beside them.
 
     Raises
     ------
@@ -109,28 +85,9 @@ def sets(labelled: list[Atoms], dft: Labels, shape: Shape | None) -> Sets:
     known = {frame_id(a) for a in tested}
     teacher = [a for a in by_system(training)[0] if frame_id(a) not in known]
     offsets_eV = element_offsets_eV(dft.trained)
-    lifted = teacher
-    if shape:
-        seen = differences(dft.trained, offsets_eV)
-        model = fit(seen, shape)
-        lifted = lift(teacher, model, BEYOND * max(float(np.abs(a.get_forces()).max()) for a in seen))
-        offsets_eV = {element: zero + model.zeros_eV[element] for element, zero in offsets_eV.items()}
     ab_initio = on_teachers_scale([a for a, _ in dft.trained], offsets_eV)
     refuse_overlap([*teacher, *ab_initio], tested)
-    return Sets(teacher, lifted, ab_initio, test, offsets_eV)
-
-
-def lift(teacher: list[Atoms], model: Delta, limit_eV_A: float) -> list[Atoms]:
-    """The teacher's labels with the difference added, on its scale of energy.
-
-    A frame whose forces it would change by more than `limit_eV_A` is unlike those the difference was learned from (a
-    dimer, a squeezed cell): it keeps the teacher's forces, and its energy only moves to the new zeros of the elements.
-    """
-    unseen = on_teachers_scale(teacher, model.zeros_eV)
-    return [
-        new if np.abs(new.get_forces() - old.get_forces()).max() <= limit_eV_A else moved
-        for old, new, moved in zip(teacher, corrected(teacher, model), unseen, strict=True)
-    ]
+    return Sets(teacher, ab_initio, test, offsets_eV)
 
 
 def train(folder: Path, plan: Plan, given: Sets, say: Say | None = None) -> tuple[list[Path], list[Path]]:
@@ -139,9 +96,9 @@ def train(folder: Path, plan: Plan, given: Sets, say: Say | None = None) -> tupl
     Resumable: a stage that is finished for the same frames and settings is not done again.
     """
     test = write_deepmd(given.test, folder / "test")
-    first = Data(write_deepmd(given.teacher, folder / "teacher"), test)
+    many = write_deepmd(given.teacher, folder / "teacher")
     few = tuple(write_deepmd(given.ab_initio, folder / "ab_initio"))
-    second = Data(write_deepmd(given.lifted, folder / "lifted"), test, few, plan.share)
+    first, second = Data(many, test), Data(many, test, few, plan.share)
     begun = {seed: folder / "pretrained" / f"seed{seed}" for seed in plan.seeds}
     ended = {seed: folder / "corrected" / f"seed{seed}" for seed in plan.seeds}
 

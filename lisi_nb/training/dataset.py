@@ -34,7 +34,7 @@ def split(frames: list[Atoms], every: int = 10) -> tuple[list[Atoms], list[Atoms
 def write_deepmd(frames: list[Atoms], folder: Path) -> list[str]:
     """Write frames as DeePMD npy systems, one per chemical formula; return their folders.
 
-    Energy in eV, forces in eV/A, virial (``-volume * stress``) in eV, as DeePMD reads them.
+    Energy in eV, forces in eV/A, virial (``-volume * stress``; where all have a stress) in eV, as DeePMD reads them.
     """
     shutil.rmtree(folder, ignore_errors=True)
     groups: dict[str, list[Atoms]] = defaultdict(list)
@@ -50,12 +50,13 @@ def write_deepmd(frames: list[Atoms], folder: Path) -> list[str]:
         np.savetxt(system / "type.raw", types, fmt="%d")
         (system / "type_map.raw").write_text("\n".join(ELEMENTS) + "\n")
         n = len(members)
-        virial = [-a.get_volume() * a.get_stress(voigt=False) for a in members]
         np.save(data / "coord.npy", np.array([a.positions for a in members]).reshape(n, -1))
         np.save(data / "box.npy", np.array([a.cell.array for a in members]).reshape(n, -1))
         np.save(data / "energy.npy", np.array([a.get_potential_energy() for a in members]))
         np.save(data / "force.npy", np.array([a.get_forces() for a in members]).reshape(n, -1))
-        np.save(data / "virial.npy", np.array(virial).reshape(n, -1))
+        if all("stress" in a.calc.results for a in members):
+            virial = [-a.get_volume() * a.get_stress(voigt=False) for a in members]
+            np.save(data / "virial.npy", np.array(virial).reshape(n, -1))
         systems.append(str(system))
     return systems
 
@@ -64,10 +65,8 @@ def _sorted(atoms: Atoms, order: np.ndarray) -> Atoms:
     from ase.calculators.singlepoint import SinglePointCalculator
 
     out = atoms[order]
-    out.calc = SinglePointCalculator(
-        out,
-        energy=atoms.get_potential_energy(),
-        forces=atoms.get_forces()[order],
-        stress=atoms.get_stress(),
-    )
+    label = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()[order]}
+    if "stress" in atoms.calc.results:
+        label["stress"] = atoms.get_stress()
+    out.calc = SinglePointCalculator(out, **label)
     return out

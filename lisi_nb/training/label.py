@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,7 +24,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from ase.neighborlist import neighbor_list
 
-from lisi_nb import references
+from lisi_nb import paths, references
+from lisi_nb.training.dp import reference_python
 from lisi_nb.units import duration
 
 CLOSEST_A = 0.6  # atoms closer than this are a mistake, not a frame
@@ -85,7 +88,9 @@ def evaluate(atoms: Atoms, calculator: Any) -> dict[str, Any]:
     return result
 
 
-def label(frames: Path, labels: Path, reference: str, shard: int = 0, shards: int = 1) -> int:
+def label(
+    frames: Path, labels: Path, reference: str, shard: int = 0, shards: int = 1, weights: Path | None = None
+) -> int:
     """Label what is in `frames` and not yet in `labels`; return the number of labelled frames.
 
     Parameters
@@ -96,8 +101,12 @@ def label(frames: Path, labels: Path, reference: str, shard: int = 0, shards: in
         Name of the reference engine.
     shard, shards : int
         This process takes every `shards`-th frame; give each process its own `labels`.
+    weights : Path, optional
+        Of the fine-tuned teacher (`lisi_nb.training.tune`).
     """
-    engine = references.get(reference)
+    engine = references.tuned(reference, weights) if weights else references.get(reference)
+    if not frames.exists():
+        raise FileNotFoundError(f"There are no frames to label: {frames} does not exist.")
     failed = labels.with_suffix(".failed.extxyz")
     done = {a.info["frame_id"] for a in [*read_frames(labels), *read_frames(failed)]}
     queue = [a for a in read_frames(frames)[shard::shards] if frame_id(a) not in done]
@@ -107,7 +116,7 @@ def label(frames: Path, labels: Path, reference: str, shard: int = 0, shards: in
     todo, done_share, start, said = sum(engine.seconds(len(a)) or len(a) for a in queue), 0.0, time.monotonic(), 0.0
     for number, atoms in enumerate(queue, start=1):
         info = {k: v for k, v in atoms.info.items() if isinstance(v, (str, int, float, np.integer))}
-        info |= {"frame_id": frame_id(atoms), "reference": reference, "settings": engine.signature()}
+        info |= {"frame_id": frame_id(atoms), "reference": engine.name, "settings": engine.signature()}
         plain = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True, info=info)
         try:
             result = evaluate(plain, calculator)
@@ -126,16 +135,62 @@ def label(frames: Path, labels: Path, reference: str, shard: int = 0, shards: in
     return len(read_frames(labels))
 
 
+def label_in_parts(frames: Path, parts: list[Path], reference: str, weights: Path | None = None) -> None:
+    """Label the frames of a file in one process of the reference environment for each part, side by side.
+
+    Raises
+    ------
+    RuntimeError
+        A process was killed or failed; the labels made so far are kept, and the same call goes on from them.
+    """
+    weights = weights.resolve() if weights else None
+    commands = [
+        labelling(frames.resolve(), part.resolve(), reference, k, len(parts), weights) for k, part in enumerate(parts)
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    jobs = [subprocess.Popen(command, cwd=paths.PROJECT, env=environment) for command in commands]
+    try:
+        failed = any([job.wait() for job in jobs])  # a list: the last is waited for even when the first has failed
+    finally:
+        for job in jobs:
+            job.kill()
+    if failed:
+        raise RuntimeError(f"Labelling of {frames.name} was cut short; run again to go on where it stopped.")
+
+
+def label_side_by_side(frames: Path, labels: Path, reference: str, weights: Path | None = None) -> list[Atoms]:
+    """Label a file in two processes, join their labels in its order as `labels`, and return them.
+
+    Frames that cannot be labelled are left out; they lie in ``*.failed.extxyz`` beside `labels`, with the reason.
+    """
+    parts = [labels.with_suffix(f".{k}.extxyz") for k in range(2)]
+    label_in_parts(frames, parts, reference, weights)
+    found = {a.info["frame_id"]: a for part in parts for a in read_frames(part)}
+    joined = [found[key] for a in read_frames(frames) if (key := frame_id(a)) in found]
+    write(labels, joined, format="extxyz")
+    return joined
+
+
+def labelling(
+    frames: Path, labels: Path, reference: str, shard: int, shards: int, weights: Path | None = None
+) -> list[str]:
+    """Command of one labelling process in the reference environment."""
+    options = ["--reference", reference, "--shard", str(shard), "--shards", str(shards)]
+    options += ["--weights", str(weights)] if weights else []
+    return [str(reference_python()), "-m", "lisi_nb.training.label", str(frames), str(labels), *options]
+
+
 def main() -> None:
     """Command line of the labelling queue."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("frames", type=Path)
     parser.add_argument("labels", type=Path)
     parser.add_argument("--reference", default="7net-l3i5", choices=references.names())
+    parser.add_argument("--weights", type=Path, help="of a fine-tuned SevenNet, instead of the reference's own")
     parser.add_argument("--shard", type=int, default=0)
     parser.add_argument("--shards", type=int, default=1)
     a = parser.parse_args()
-    label(a.frames, a.labels, a.reference, a.shard, a.shards)
+    label(a.frames, a.labels, a.reference, a.shard, a.shards, a.weights)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from lisi_nb.training.dp import reference_python
 from lisi_nb.training.frames import strained_rattled
 from lisi_nb.training.label import read_frames
 from lisi_nb.training.train import BATCH, DESCRIPTOR, OPTIMIZER
+from lisi_nb.training.tune import TEACHER
 from lisi_nb.training.validation.labels import Parity, beside
 from lisi_nb.training.work import Work
 
@@ -158,7 +159,7 @@ def try_on_needle(params: Params, trained: Work) -> Work:
         "n_steps": params.n_md_steps,
         "n_checked": params.n_checked,
         "seed": params.seed,
-        "reference": recipe.REFERENCE,
+        "reference": TEACHER,
     }
     known = crystal("Li") * (4, 4, 4)
     known.info = {"system": KNOWN[0]}
@@ -169,7 +170,7 @@ def try_on_needle(params: Params, trained: Work) -> Work:
 def label(chosen: list[Atoms]) -> Work:
     """Start (or find) the labelling of frames by the teacher."""
     reference_python()
-    found = work.prepare(root(), "label", {"reference": recipe.REFERENCE}, {"frames.extxyz": chosen})
+    found = work.prepare(root(), "label", {"reference": TEACHER}, {"frames.extxyz": chosen})
     return work.start(found, WORKER)
 
 

@@ -22,9 +22,9 @@ from lisi_nb.engine.lammps import TRAJECTORY, Segment, Stage
 from lisi_nb.errors import RunFailed
 from lisi_nb.potentials import Potential
 from lisi_nb.potentials.compressed import sha256
-from lisi_nb.training import recipe, work
+from lisi_nb.training import work
 from lisi_nb.training.dataset import ELEMENTS, write_deepmd
-from lisi_nb.training.label import frame_id, read_frames
+from lisi_nb.training.label import label_side_by_side, read_frames
 from lisi_nb.training.publish import test_errors
 from lisi_nb.training.train import Data, train_member
 from lisi_nb.training.validation.labels import predict
@@ -88,7 +88,7 @@ def do_needle(job: Work) -> list[str]:
         write(folder / f"{name}.trajectory.extxyz", moved, format="extxyz")
     looks = np.linspace(min(1, len(moved) - 1), len(moved) - 1, s["n_checked"]).round().astype(int)
     write(folder / "looks.extxyz", [moved[k] for k in sorted(set(looks.tolist()))], format="extxyz")
-    teacher_labels(folder, "looks.extxyz", s["reference"])
+    label_side_by_side(folder / "looks.extxyz", folder / "labels.extxyz", s["reference"])
     checked = [annotated(potential, atoms) for atoms in read_frames(folder / "labels.extxyz")]
     write(folder / "checked.predicted.extxyz", checked, format="extxyz")
     write_json(folder / "results.json", {"ended_early": notes})
@@ -117,17 +117,8 @@ def move(potential: Potential, atoms: Atoms, folder: Path, settings: dict[str, A
 
 def do_label(job: Work) -> list[str]:
     """The teacher's labels of all frames."""
-    teacher_labels(job.folder, "frames.extxyz", job.settings["reference"])
+    label_side_by_side(job.folder / "frames.extxyz", job.folder / "labels.extxyz", job.settings["reference"])
     return ["labels.extxyz"]
-
-
-def teacher_labels(folder: Path, name: str, reference: str) -> None:
-    """Label the frames of a file in two processes and join their labels in its order as ``labels.extxyz``."""
-    parts = [folder / f"labels.{k}.extxyz" for k in range(2)]
-    recipe.label_in_parts(folder / name, parts, reference)
-    found = {a.info["frame_id"]: a for part in parts for a in read_frames(part)}
-    order = [key for a in read_frames(folder / name) if (key := frame_id(a)) in found]
-    write(folder / "labels.extxyz", [found[key] for key in order], format="extxyz")
 
 
 if __name__ == "__main__":

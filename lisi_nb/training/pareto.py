@@ -28,6 +28,7 @@ from lisi_nb.training.validation.ab_initio import ALL, of_calculator
 SEED = 11
 GOAL_US = 25.0
 FILE = "pareto.json"
+TUNED = "tuned.extxyz"  # the labels, in the same folder
 
 _ANGLES: dict[str, Any] = {
     "type": "se_e3",
@@ -95,16 +96,22 @@ def measure(
         rows = {row["network"]: row for row in saved(target)}
         known = rows.get(name, {})
         if (known.get("sha256"), known.get("n_dft")) != (sha256(member), len(dft.held_out)):
-            rows[name] = point(name, member, given, dft, probe, n_steps)
+            rows[name] = point(name, member, given, dft, probe, n_steps) | {"labels": _labels(target)}
             write_json(target / FILE, {"networks": [rows[key] for key in NETWORKS if key in rows]})
             say(f"{name}: {rows[name]['us_per_atom_step']} us per atom and step")
     return table(saved(target))
 
 
 def saved(folder: Path) -> list[dict[str, Any]]:
-    """The rows measured so far."""
+    """The rows measured so far with the labels that lie beside them; others cannot be compared with these."""
     file = folder / FILE
-    return json.loads(file.read_text())["networks"] if file.exists() else []
+    rows = json.loads(file.read_text())["networks"] if file.exists() else []
+    return [row for row in rows if row.get("labels", "") == _labels(folder)]
+
+
+def _labels(folder: Path) -> str:
+    """Which labels were trained on: the hash of their file."""
+    return sha256(folder / TUNED)[:12] if (folder / TUNED).exists() else ""
 
 
 def frontier(rows: list[dict[str, Any]]) -> list[bool]:

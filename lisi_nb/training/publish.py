@@ -27,6 +27,7 @@ from lisi_nb.training.explore import amorphous_interface
 from lisi_nb.training.frames import small_interface
 
 REPORT = "validation"  # folder beside the card
+LARGEST_ERROR_EV_A = (1.0, 3.0)  # of a frame's worst atom: a typical force in a melt; far beyond
 
 
 def predictions(potential: Potential, frames: list[Atoms]) -> dict[str, np.ndarray]:
@@ -88,15 +89,29 @@ def test_errors(potential: Potential, frames: list[Atoms]) -> dict[str, Any]:
 
 
 def thresholds(potential: Potential, frames: list[Atoms]) -> tuple[list[float], str]:
-    """Trust thresholds (low, high; eV/A) from the deviation on held-out frames of MD, and how they came about."""
+    """Trust limits (low, high; eV/A) on the largest force deviation of a frame, and how they came about.
+
+    The ensemble is calibrated on labelled `frames` it was not trained on: the largest force error is so many times the
+    largest deviation (root mean squares). At the limits, `LARGEST_ERROR_EV_A` are to be expected.
+
+    Raises
+    ------
+    ValueError
+        The members never deviate: they are the same.
+    """
     found = predictions(potential, frames)
-    low = round(float(np.percentile(found["max_devi_f_eV_A"], 95)), 2)
-    ratio = float(np.median(found["max_force_error_eV_A"] / found["max_devi_f_eV_A"]))
+    error, deviation = (np.sqrt((found[name] ** 2).mean()) for name in ("max_force_error_eV_A", "max_devi_f_eV_A"))
+    if deviation == 0:
+        raise ValueError("The ensemble has no deviation. Train at least two members from different seeds.")
+    ratio = float(error / deviation)
+    limits = [float(f"{accepted / ratio:.2g}") for accepted in LARGEST_ERROR_EV_A]
+    source = ", ".join(sorted({str(a.info.get("reference", "given")) for a in frames}))
     how = (
-        f"low: 95th percentile of the largest force deviation over {len(frames)} held-out MD frames; high: 3 x low. "
-        f"On these frames the largest force error is typically {ratio:.1f} times the deviation."
+        f"calibrated on {len(frames)} frames ({source} labels) that were not trained on, where the largest force error "
+        f"is {ratio:.1f} times the largest deviation (root mean squares): at the limits, errors of "
+        f"{' and '.join(f'{e:g}' for e in LARGEST_ERROR_EV_A)} eV/Å are to be expected of a frame's worst atom."
     )
-    return [low, round(3 * low, 2)], how
+    return limits, how
 
 
 def properties(potential: Potential) -> dict[str, Any]:
@@ -192,7 +207,7 @@ def publish(
     members: list[Path],
     train: list[Atoms],
     test: list[Atoms],
-    moved: list[Atoms],
+    judges: list[Atoms],
     description: dict[str, Any],
     probe: Atoms,
 ) -> Potential:
@@ -208,8 +223,8 @@ def publish(
         Frozen models; the first one drives MD.
     train, test : list of Atoms
         Labelled frames that were, and were not, trained on.
-    moved : list of ase.Atoms
-        Those of `test` that come from MD, for the trust thresholds.
+    judges : list of ase.Atoms
+        Labelled frames that were not trained on, the best there are: for the trust thresholds.
     description : dict
         What cannot be computed: level of theory, validity text, licence, how to rebuild, training settings.
     probe : ase.Atoms
@@ -221,7 +236,7 @@ def publish(
     draft.mkdir(parents=True)
     try:
         card = _first_card(name, _copied(members, draft), train, test, description)
-        write_json(draft / "card.json", card | _measured(Potential(name, draft, card), test, moved, probe))
+        write_json(draft / "card.json", card | _measured(Potential(name, draft, card), test, judges, probe))
         if folder.exists():
             shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
@@ -262,9 +277,9 @@ def _first_card(
     }
 
 
-def _measured(potential: Potential, test: list[Atoms], moved: list[Atoms], probe: Atoms) -> dict[str, Any]:
+def _measured(potential: Potential, test: list[Atoms], judges: list[Atoms], probe: Atoms) -> dict[str, Any]:
     """What a card says of errors, trust, properties, stability and speed."""
-    low_high, how = thresholds(potential, moved)
+    low_high, how = thresholds(potential, judges)
     return {
         "test_errors": test_errors(potential, test),
         "validity": potential.card["validity"] | {"trust_eV_A": low_high, "trust_how": how},

@@ -1,16 +1,18 @@
 """How the shipped potential ``lisi`` is made: the one place with its settings.
 
 ``python -m lisi_nb.training.recipe collect`` adds the teacher's labels (`lisi_nb.training.label`) round by round,
-``correct`` adds ab initio labels of a diverse selection (``teach``: the teacher's labels of the same frames), ``try``
-trains from the labels in ``data/training/lisi`` and prints what the ab initio ones change, ``pareto`` measures accuracy
-against speed for several networks and tells the card, ``make`` trains and publishes. Everything is resumable.
+``correct`` adds ab initio labels of a diverse selection (``teach``: the teacher's labels of the same frames), ``tune``
+fine-tunes the teacher on them and has it label all rounds anew, ``try`` trains from the labels in
+``data/training/lisi`` and prints what they are worth, ``pareto`` measures accuracy against speed for several networks
+and tells the card, ``make`` trains and publishes. Everything is resumable.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
+import shutil
+import signal
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,34 +22,37 @@ from ase.io import write
 
 from lisi_nb import paths, potentials
 from lisi_nb.engine.files import write_json
+from lisi_nb.errors import RunFailed
 from lisi_nb.potentials.compressed import compressed
+from lisi_nb.references import tuned
 from lisi_nb.structures.interfaces import interface, silicon_slab
 from lisi_nb.structures.packing import random_packing
 from lisi_nb.training import pareto
-from lisi_nb.training.ab_initio import Labels, gather
+from lisi_nb.training.ab_initio import Labels, gather, one_setting
 from lisi_nb.training.amorphous_frames import amorphous_silicon
 from lisi_nb.training.choose import diverse
-from lisi_nb.training.corrected import Plan, decide, sets, train
+from lisi_nb.training.corrected import Plan, sets, train
 from lisi_nb.training.dataset import split, usable, write_deepmd
-from lisi_nb.training.dp import reference_python
 from lisi_nb.training.explore import explore
 from lisi_nb.training.frames import initial_frames, small_crystals, strained_crystals
 from lisi_nb.training.held_out import HELD_OUT
-from lisi_nb.training.label import read_frames
+from lisi_nb.training.label import label_in_parts, label_side_by_side, read_frames
 from lisi_nb.training.members import Say, side_by_side
 from lisi_nb.training.publish import publish, tell_card
 from lisi_nb.training.train import Data, train_member
+from lisi_nb.training.tune import N_EPOCHS, TEACHER, tune
 from lisi_nb.training.validation import into_card
 from lisi_nb.training.validation.ab_initio import of_files, summary, table
+from lisi_nb.training.zeros import element_offsets_eV, on_teachers_scale
 
 NAME = "lisi"
-REFERENCE = "7net-l3i5"
 N_MEMBERS, N_DRAFTS = 4, 3
 EXPLORED, AMORPHOUS = (1, 2, 3), 4  # rounds: active learning by MD, then amorphous silicon
 STRAINED = 7  # round of strained crystals
 SEEDS = (11, 22, 33, 44)
 DRAFT_STEPS, FINAL_STEPS, CORRECTION_STEPS = 3000, 24000, 6000
 EXPLORE_STEPS, PER_RUN = 2500, 8
+NETWORK = "shipped size"
 LABELS = paths.DATA / "training" / NAME
 
 AB_INITIO, AB_INITIO_ROUND, SMALLEST_ROUND = "gpaw", 5, 6
@@ -57,7 +62,8 @@ PER_SYSTEM = 8
 
 DESCRIPTION = {
     "kind": "DeePMD se_e2_a ensemble, float32, distilled from a universal potential and corrected with DFT",
-    "level_of_theory": f"PBE: labels of {REFERENCE} (SevenNet-l3i5, Materials Project), corrected with {AB_INITIO}",
+    "level_of_theory": f"PBE: labels of {TEACHER} (SevenNet-l3i5, Materials Project) fine-tuned on {AB_INITIO}, and of "
+    f"{AB_INITIO} itself",
     "method": "round 0 built; rounds 1 to 3 chosen by model deviation in MD at Si | Li interfaces, LixSi melts, "
     "crystals and surfaces (DP-GEN); round 4 amorphous Si, Tersoff networks and what the previous "
     "potential made of them; round 7 strained crystals. Rounds 1 to 3 were collected with drafts of 4000, 5000 and "
@@ -69,7 +75,8 @@ DESCRIPTION = {
         "not_for": "isolated atoms and molecules, other elements, electric fields, energies to better than the teacher",
     },
     "known_weakness": "forces on Si are fitted less well than on Li (test_errors); what melt and quench makes of "
-    "silicon is in properties.amorphous_si; energies between phases follow the teacher where few DFT labels reach",
+    "silicon is in properties.amorphous_si; energies between phases follow the fine-tuned teacher where few DFT labels "
+    "reach",
     "licence": "MIT (this model and its labels); SevenNet is GPL-3.0 software, its predictions are data",
     "rebuild": "make potential (from the labels in data/training/lisi); its errors on held-out systems should lie "
     "within the scatter of these members (validation, ±); make reference to label more",
@@ -77,7 +84,7 @@ DESCRIPTION = {
 
 
 def labelled() -> list[Atoms]:
-    """All usable labelled frames, in round order."""
+    """All usable frames with the teacher's own labels, in round order."""
     files = {int(file.stem.removeprefix("round")): file for file in LABELS.glob("round*.extxyz")}
     if not files:
         raise FileNotFoundError(f"No labels in {LABELS}. They are part of the repository; restore them with git.")
@@ -88,6 +95,15 @@ def labelled() -> list[Atoms]:
             if usable(atoms):
                 frames.append(atoms)
     return frames
+
+
+def lifted() -> list[Atoms]:
+    """The same frames with the labels of the fine-tuned teacher."""
+    frames = read_frames(LABELS / pareto.TUNED, mend=False)
+    if not frames:
+        raise FileNotFoundError(f"No {pareto.TUNED} in {LABELS}. Make it: python -m lisi_nb.training.recipe tune")
+    one_setting(frames, "tuned teacher's")
+    return [atoms for atoms in frames if usable(atoms)]
 
 
 def draft(folder: Path, n_steps: int, say: Say | None = None) -> list[Path]:
@@ -107,7 +123,7 @@ def ab_initio() -> Labels:
 def teach(work: Path) -> None:
     """The teacher's labels of the frames for ab initio labels: a few minutes, once."""
     for frames in (smallest_melts(work), ab_initio_frames(work)):
-        label_in_parts(frames, [LABELS / f"{AB_INITIO}.teacher.extxyz"], REFERENCE)
+        label_in_parts(frames, [LABELS / f"{AB_INITIO}.teacher.extxyz"], TEACHER)
 
 
 def label(round_number: int, frames: list[Atoms], work: Path) -> None:
@@ -118,7 +134,7 @@ def label(round_number: int, frames: list[Atoms], work: Path) -> None:
     queue = work / f"frames{round_number}.extxyz"
     write(queue, frames, format="extxyz")
     parts = [work / f"labels{round_number}.{k}.extxyz" for k in range(2)]
-    label_in_parts(queue, parts, REFERENCE)
+    label_in_parts(queue, parts, TEACHER)
     LABELS.mkdir(parents=True, exist_ok=True)
     write(target, [a for part in parts for a in read_frames(part)], format="extxyz")
 
@@ -160,25 +176,24 @@ def label_ab_initio(work: Path) -> None:
         label_in_parts(frames, parts, AB_INITIO)
 
 
-def label_in_parts(frames: Path, parts: list[Path], reference: str) -> None:
-    """Label the frames of a file in one process of the reference environment for each part, side by side.
-
-    Raises
-    ------
-    RuntimeError
-        A process was killed or failed; the labels made so far are kept, and the same call goes on from them.
-    """
-    commands = [labelling(frames, part, reference, k, len(parts)) for k, part in enumerate(parts)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    jobs = [subprocess.Popen(command, cwd=paths.PROJECT, env=environment) for command in commands]
-    if any([job.wait() for job in jobs]):  # a list: the last one is waited for even when the first has failed
-        raise RuntimeError(f"Labelling of {frames.name} was cut short; run again to go on where it stopped.")
-
-
-def labelling(frames: Path, labels: Path, reference: str, shard: int, shards: int) -> list[str]:
-    """Command of one labelling process in the reference environment."""
-    options = ["--reference", reference, "--shard", str(shard), "--shards", str(shards)]
-    return [str(reference_python()), "-m", "lisi_nb.training.label", str(frames), str(labels), *options]
+def tune_teacher(work: Path, n_epochs: int, say: Say) -> None:
+    """Fine-tune the teacher on the ab initio labels that may be trained on, and have it label every frame anew."""
+    dft = ab_initio()
+    say(str(dft))
+    frames = on_teachers_scale([a for a, _ in dft.trained], element_offsets_eV(dft.trained))
+    weights = tune(work / "tuned", frames, n_epochs, say)
+    signature = tuned(TEACHER, weights).signature()
+    asked, drafts = [a for a, _ in (*dft.trained, *dft.held_out)], []
+    for target, frames in ((LABELS / pareto.TUNED, labelled()), (LABELS / f"{AB_INITIO}.tuned.extxyz", asked)):
+        queue = work / "tuned" / f"{target.stem}-{signature[-12:]}.extxyz"
+        write(queue, [a.copy() for a in frames], format="extxyz")
+        found = label_side_by_side(queue, queue.with_suffix(".labels.extxyz"), TEACHER, weights)
+        say(f"{target.name}: {len(found)} of {len(frames)} frames labelled")
+        if len(found) < 0.95 * len(frames):
+            raise RunFailed(f"The tuned teacher cannot label the others; why is in {queue.parent}/*.failed.extxyz.")
+        drafts.append((Path(shutil.copyfile(queue.with_suffix(".labels.extxyz"), target.with_suffix(".part"))), target))
+    for draft_file, target in drafts:  # both at once: labels of two teachers do not go together
+        draft_file.rename(target)
 
 
 def collect(work: Path) -> None:
@@ -205,27 +220,26 @@ def probe() -> Atoms:
     return interface(slab, lithium)
 
 
-def plan(n_steps: int, n_correction_steps: int, n_members: int) -> Plan:
-    """The training of `n_members` members."""
-    return Plan(SEEDS[:n_members], n_steps, n_correction_steps)
+def plan(n_steps: int, n_correction_steps: int, n_members: int, network: str = NETWORK) -> Plan:
+    """The training of `n_members` members with one of the networks that `pareto` compares."""
+    return Plan(SEEDS[:n_members], n_steps, n_correction_steps, network=pareto.NETWORKS[network])
 
 
 def make(folder: Path, the_plan: Plan, say: Say) -> potentials.Potential:
     """Train the final members from the labels in the repository and publish them with their card."""
-    dft, teachers = ab_initio(), labelled()
+    dft, teachers = ab_initio(), lifted()
     say(str(dft))
-    the_plan = decide(the_plan, dft, say)
-    given = sets(teachers, dft, the_plan.shape)
+    given = sets(teachers, dft)
     before, after = train(folder, the_plan, given, say)
     errors = of_files(dft, {"pretrained": before[0], "corrected": after[0]})
     details: dict[str, Any] = {
-        "training": the_plan.to_dict() | {"reference": REFERENCE, "held_out": list(HELD_OUT)},
+        "training": the_plan.to_dict() | {"reference": TEACHER, "held_out": list(HELD_OUT)},
         "ab_initio": summary(dft, errors),
         "pareto": pareto.saved(LABELS),
     }
-    moved = [atoms for atoms in given.test if atoms.info["round"] in (*EXPLORED, AMORPHOUS)]
-    trained_on = [*given.lifted, *given.ab_initio]
-    published = publish(NAME, after, trained_on, given.test, moved, DESCRIPTION | details, probe())
+    judges = [a for a, _ in dft.held_out]
+    trained_on = [*given.teacher, *given.ab_initio]
+    published = publish(NAME, after, trained_on, given.test, judges, DESCRIPTION | details, probe())
     say(str(table(errors)))
     return into_card(published, given.test, say, dft)
 
@@ -234,8 +248,7 @@ def attempt(folder: Path, the_plan: Plan, say: Say) -> None:
     """Train like `make`, publish nothing, print what the held-out systems say of teacher, shipped and new potential."""
     dft = ab_initio()
     say(str(dft))
-    the_plan = decide(the_plan, dft, say)
-    before, after = train(folder, the_plan, sets(labelled(), dft, the_plan.shape), say)
+    before, after = train(folder, the_plan, sets(lifted(), dft), say)
     shipped = {f"shipped {NAME}": potentials.get(NAME).members()[0]}
     errors = of_files(dft, shipped | {"pretrained": before[0], "corrected": after[0]})
     write_json(folder / "held_out.json", summary(dft, errors))
@@ -245,26 +258,31 @@ def attempt(folder: Path, the_plan: Plan, say: Say) -> None:
 def main() -> None:
     """Command line: ``collect`` new labels, or ``make`` the potential from the labels at hand."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("collect", "correct", "teach", "try", "pareto", "make"))
+    parser.add_argument("what", choices=("collect", "correct", "teach", "tune", "try", "pareto", "make"))
     parser.add_argument("--steps", type=int, default=FINAL_STEPS, help="training steps of each member")
     parser.add_argument("--correction-steps", type=int, default=CORRECTION_STEPS, help="steps with ab initio labels")
+    parser.add_argument("--epochs", type=int, default=N_EPOCHS, help="tune: how often each ab initio frame is seen")
     parser.add_argument("--members", type=int, default=N_MEMBERS, choices=range(1, N_MEMBERS + 1))
+    parser.add_argument("--network", default=NETWORK, choices=pareto.NETWORKS, help="try, make: what is trained")
     parser.add_argument("--networks", default=",".join(pareto.NETWORKS), help="pareto: which, separated by commas")
     parser.add_argument("--work", type=Path, default=paths.cache() / "training" / NAME)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what it has started ends with it
     work: Path = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    the_plan = plan(options.steps, options.correction_steps, options.members)
+    the_plan = plan(options.steps, options.correction_steps, options.members, options.network)
     if options.what == "collect":
         collect(work)
     elif options.what == "teach":
         teach(work)
+    elif options.what == "tune":
+        tune_teacher(work, options.epochs, print)
     elif options.what == "correct":
         teach(work)
         label_ab_initio(work)
     elif options.what == "pareto":
         dft, names = ab_initio(), options.networks.split(",")
-        given = sets(labelled(), dft, None)
+        given = sets(lifted(), dft)
         print(pareto.measure(work / "pareto", LABELS, given, dft, probe(), print, names, options.steps))
         tell_card(potentials.get(NAME), {"pareto": pareto.saved(LABELS)})
     elif options.what == "try":

@@ -233,8 +233,8 @@ def test_runs_show_and_card(call, smoke_run):
     assert "trust_eV_A" in err
 
 
-def test_labels_that_number_their_elements_are_read_with_those_of_the_potential(call, tmp_path, monkeypatch):
-    """A DeePMD set without ``type_map.raw``: type 0 is Li, as for the potential that is validated."""
+def test_labels_that_number_their_elements_need_them_in_order(call, tmp_path, monkeypatch):
+    """A DeePMD set without ``type_map.raw``: nobody can know which element type 0 is."""
     from lisi_nb.training import recipe, validation
     from lisi_nb.training.dataset import write_deepmd
 
@@ -243,9 +243,25 @@ def test_labels_that_number_their_elements_are_read_with_those_of_the_potential(
     (Path(system) / "type_map.raw").unlink()
     given = []
     monkeypatch.setattr(validation, "validate", lambda potential, labels, *_: given.extend(labels) or {})
-    code, _, err = call("potentials", "validate", "lisi", "--labels", system, "--to", str(tmp_path / "report"))
+    asked = ("potentials", "validate", "lisi", "--labels", system, "--to", str(tmp_path / "report"))
+    code, _, err = call(*asked)
+    assert code == 2
+    assert "numbers its types" in err
+    code, _, err = call(*asked, "--elements", "Li,Si")
     assert code == 0, err
     assert [str(a.symbols) for a in given] == [str(frames[0].symbols)]
+
+
+def test_a_training_that_would_replace_the_shipped_potential_asks_first(call, monkeypatch):
+    from lisi_nb.training import recipe
+
+    monkeypatch.setattr(recipe, "make", lambda *_: pytest.fail("it was trained"))
+    code, _, err = call("potentials", "train", "lisi", "--steps", "100")
+    assert code == 2
+    assert "Confirm with --yes" in err
+    code, _, err = call("potentials", "train", "mine")
+    assert code == 2
+    assert "Give --labels FILE" in err
 
 
 def test_runs_says_where_how_fast_and_with_what(call, smoke_run):

@@ -133,6 +133,19 @@ def test_a_model_of_another_kind_is_not_converted(tmp_path, monkeypatch):
         convert.to_tensorflow(tmp_path / "model.dp", tmp_path / "model.pb")
 
 
+def test_trust_limits_are_the_deviations_at_which_an_error_is_expected(monkeypatch):
+    """Frames whose largest errors are 5 times their largest deviations, in root mean square: 1 eV/A at 0.2."""
+    found = {"max_devi_f_eV_A": np.array([0.03, 0.04, 0.12]), "max_force_error_eV_A": np.array([0.0, 0.39, 0.52])}
+    monkeypatch.setattr(publishing, "predictions", lambda *_: found)
+    limits, how = publishing.thresholds(None, [None] * 3)
+    assert limits == [0.2, 0.6]
+    assert "3 labelled frames" in how
+    assert "5.0 times" in how
+    found["max_devi_f_eV_A"] = np.zeros(3)
+    with pytest.raises(ValueError, match="no deviation"):
+        publishing.thresholds(None, [None] * 3)
+
+
 @pytest.mark.slow
 def test_a_publication_that_fails_leaves_the_potential_as_it_was(tmp_path, monkeypatch):
     """Then it succeeds: the members are replaced, and a report on the old ones is gone."""

@@ -1,4 +1,4 @@
-"""Two stages: labels are lifted by exactly the difference, and a second stage begins as the first one ended."""
+"""Two stages: on one scale of energy, without held-out frames, and the second begins as the first one ended."""
 
 import json
 import os
@@ -12,15 +12,13 @@ import pytest
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from lisi_nb.training import corrected, dataset, left_out, train
+from lisi_nb.training import corrected, dataset, train
 from lisi_nb.training.ab_initio import Labels
 from lisi_nb.training.curve import learning_curve
-from lisi_nb.training.delta import Delta, Shape, features
 from lisi_nb.training.frames import random_melt
 from lisi_nb.training.held_out import HELD_OUT
 from lisi_nb.training.label import frame_id
 
-SHAPE = Shape(cutoff_A=4.0, n_radial=2, ridge=0.0)
 ZERO = {"Li": 0.2, "Si": -0.4}
 
 
@@ -35,22 +33,16 @@ def teachers(x, seed, system):
     return atoms
 
 
-def finer(atoms, difference):
-    """The label of an engine that differs from the teacher by `difference` and by its zeros of the elements."""
+def finer(atoms):
+    """The label of an engine whose forces are 1.2 times the teacher's, and whose elements have other zeros."""
     out = atoms.copy()
-    energy, forces, stress = difference.predict(atoms)
     out.calc = SinglePointCalculator(
         out,
-        energy=atoms.get_potential_energy() + energy + sum(ZERO[s] for s in atoms.symbols),
-        forces=atoms.get_forces() + forces,
-        stress=atoms.get_stress() + stress,
+        energy=1.2 * atoms.get_potential_energy() + sum(ZERO[s] for s in atoms.symbols),
+        forces=1.2 * atoms.get_forces(),
+        stress=1.2 * atoms.get_stress(),
     )
     return out
-
-
-def known(atoms, compositions=()):
-    coefficients = np.random.default_rng(1).normal(0, 0.5, len(features(atoms, SHAPE)[0]))
-    return Delta(SHAPE, coefficients)
 
 
 @pytest.fixture
@@ -58,75 +50,33 @@ def world():
     """Teacher's frames of four systems, and labels of the finer engine for some, one held-out system among them."""
     labelled = [teachers(x, 7 * k, f"melt/x={x:g}") for x in (0.5, 1.0, 2.0) for k in range(1, 11)]
     labelled += [teachers(3.0, 90 + k, HELD_OUT[6]) for k in range(4)]
-    difference = known(labelled[0])
-    pairs = [(finer(a, difference), a) for a in labelled]
+    pairs = [(finer(a), a) for a in labelled]
     tested = [p for p in pairs if p[0].info["system"] in HELD_OUT]
-    return labelled, Labels(pairs[:25:2], tested, [], "fine"), difference
+    return labelled, Labels(pairs[:25:2], tested, [], "fine")
 
 
-def test_labels_the_finer_engine_never_saw_are_lifted_by_the_difference(world):
-    """What is lifted and what the finer engine says differ by the elements' zeros alone."""
-    labelled, dft, difference = world
-    given = corrected.sets(labelled, dft, SHAPE)
-    offsets, trained = given.offsets_eV, {a.info["frame_id"] for a, _ in dft.trained}
-    unseen = [a for a in given.lifted if a.info["frame_id"] not in trained]
-    assert len(unseen) >= 10
-    for atoms in unseen:
-        truth = finer(next(a for a in labelled if a.info["frame_id"] == atoms.info["frame_id"]), difference)
-        np.testing.assert_allclose(atoms.get_forces(), truth.get_forces(), atol=1e-3)
-        zero = sum(offsets[s] for s in atoms.symbols)
-        energy = (truth.get_potential_energy() - zero - atoms.get_potential_energy()) / len(atoms)
-        assert abs(energy) < 1e-4
-    assert offsets == pytest.approx(ZERO, abs=1e-3)
-    plain = corrected.sets(labelled, dft, None)
-    off = [np.abs(a.get_forces() - b.get_forces()).max() for a, b in zip(plain.lifted, given.lifted, strict=True)]
-    assert min(off) > 0.1, "without a shape the teacher's own labels stay"
-
-
-def test_a_frame_unlike_all_others_keeps_the_teachers_forces(world):
-    """Its energy moves by what the zeros moved, so that it stays on one scale with the others."""
-    labelled, _, difference = world
-    model = Delta(SHAPE, difference.coefficients, {"Li": 0.1, "Si": -0.2})
-    change = [np.abs(difference.predict(a)[1]).max() for a in labelled]
-    limit = float(np.median(change))
-    for atoms, after, largest in zip(labelled, corrected.lift(labelled, model, limit), change, strict=True):
-        energy = after.get_potential_energy() - atoms.get_potential_energy()
-        if largest > limit:
-            np.testing.assert_array_equal(after.get_forces(), atoms.get_forces())
-            assert energy == pytest.approx(-sum(model.zeros_eV[s] for s in atoms.symbols))
-        else:
-            np.testing.assert_allclose(after.get_forces() - atoms.get_forces(), model.predict(atoms)[1], atol=1e-10)
-            assert energy == pytest.approx(model.predict(atoms)[0])
-
-
-def test_a_system_left_out_is_predicted_from_the_others_if_there_is_something_to_learn(world):
-    """A difference of this shape is found without the system; a difference that is noise is not, and that is said."""
-    _, dft, _ = world
-    every = left_out.left_out(dft, SHAPE)
-    assert left_out.pays(every)
-    for found in every:
-        assert found.n_frames == sum(a.info["system"] == found.system for a, _ in dft.trained)
-        assert found.before[1] > 0.05
-        assert found.after[1] < 0.05 * found.before[1]
-        assert found.after[0] < 0.05 * found.before[0]
-    rng = np.random.default_rng(0)
-    for a, t in dft.trained:
-        a.calc.results["forces"] = t.get_forces() + rng.normal(0, 0.3, (len(a), 3))
-    noise = left_out.left_out(dft, SHAPE)
-    assert all(f.after[1] >= f.before[1] for f in noise)
-    assert not left_out.pays(noise)
-    shown = left_out.table(noise)
-    assert shown.rows[-1][:2] == ("all", str(len(dft.trained)))
+def test_ab_initio_labels_stand_on_the_teachers_scale_of_energy(world):
+    """What is left between the two are the engines' physics: forces as they were, energies less the elements' zeros."""
+    labelled, dft = world
+    given = corrected.sets(labelled, dft)
+    found = {a.info["frame_id"]: a for a in given.ab_initio}
+    assert len(found) == len(dft.trained)
+    for fine, teacher in dft.trained:
+        atoms = found[fine.info["frame_id"]]
+        np.testing.assert_array_equal(atoms.get_forces(), fine.get_forces())
+        zero = sum(given.offsets_eV[s] for s in fine.symbols)
+        assert atoms.get_potential_energy() == pytest.approx(fine.get_potential_energy() - zero)
+        assert abs(atoms.get_potential_energy() - teacher.get_potential_energy()) / len(atoms) < 0.05
 
 
 def test_both_stages_are_without_held_out_frames(world):
-    labelled, dft, _ = world
-    given = corrected.sets(labelled, dft, None)
+    labelled, dft = world
+    given = corrected.sets(labelled, dft)
     tested = {frame_id(a) for a, _ in dft.held_out}
-    assert not tested & {frame_id(a) for a in [*given.teacher, *given.lifted, *given.ab_initio]}
+    assert not tested & {frame_id(a) for a in [*given.teacher, *given.ab_initio]}
     wrong = Labels([*dft.trained, dft.held_out[0]], dft.held_out, [], "fine")
     with pytest.raises(ValueError, match="is held out"):
-        corrected.sets(labelled, wrong, None)
+        corrected.sets(labelled, wrong)
 
 
 def test_emphasised_systems_get_their_share_of_the_batches():

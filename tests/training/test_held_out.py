@@ -30,7 +30,7 @@ def test_the_same_geometry_under_another_name_is_not_trained_on():
 def test_no_shipped_frame_of_a_held_out_system_reaches_a_training_file(tmp_path):
     """All frames of both stages, read back from the files that `dp train` reads, against all held-out geometries."""
     dft = recipe.ab_initio()
-    given = corrected.sets(recipe.labelled(), dft, None)
+    given = corrected.sets(recipe.lifted(), dft)
     chosen = read_frames(recipe.LABELS / "gpaw.frames.extxyz")
     tested = [a for a in [*chosen, *recipe.labelled()] if a.info["system"] in HELD_OUT]
     assert {a.info["system"] for a in tested} == set(HELD_OUT)
@@ -43,7 +43,6 @@ def test_no_shipped_frame_of_a_held_out_system_reaches_a_training_file(tmp_path)
                 assert sorted_hash(atoms) not in forbidden
     assert written["ab_initio"] == len(dft.trained)
     assert written["teacher"] > 500
-    assert {frame_id(a) for a in given.lifted} == {frame_id(a) for a in given.teacher}
 
 
 def test_enough_frames_are_planned_for_the_test():

@@ -64,6 +64,9 @@ def test_only_what_is_missing_or_changed_is_measured(tmp_path, cheap):
     shown = measure(["smaller"], n_steps=20)
     assert cheap[3:] == ["smaller"]
     assert len(shown.rows) == 2
+    (tmp_path / pareto.TUNED).write_text("new labels")
+    assert pareto.saved(tmp_path) == [], "what was trained on other labels cannot be compared"
+    assert len(measure(["smaller"]).rows) == 1
 
 
 def test_every_network_is_one_deepmd_accepts():

@@ -5,6 +5,6 @@
 """
 
 from lisi_nb.training.validation.findings import Finding
-from lisi_nb.training.validation.report import SECTIONS, into_card, validate
+from lisi_nb.training.validation.report import REPORT, SECTIONS, into_card, note_in_card, validate
 
-__all__ = ["SECTIONS", "Finding", "into_card", "validate"]
+__all__ = ["REPORT", "SECTIONS", "Finding", "into_card", "note_in_card", "validate"]

@@ -21,10 +21,10 @@ from lisi_nb.potentials import Potential
 from lisi_nb.potentials.loading import load
 from lisi_nb.tables import Table
 from lisi_nb.training.ab_initio import Labels, Pair
-from lisi_nb.training.correct import element_offsets_eV, on_teachers_scale
 from lisi_nb.training.dataset import ELEMENTS
 from lisi_nb.training.validation.findings import GOALS, Finding, first_and_spread
 from lisi_nb.training.validation.labels import Parity, beside, deviation
+from lisi_nb.training.zeros import element_offsets_eV, on_teachers_scale, paired
 
 ALL = "all"
 _QUANTITIES = {"energy_rmse_meV_atom": ("energy", "meV/atom"), "force_rmse_eV_A": ("force", "eV/A")}
@@ -80,15 +80,32 @@ def of_teacher(labels: Labels) -> Comparison:
     return compare(labels.trained, labels.held_out)
 
 
+def of_teachers(labels: Labels) -> dict[str, Comparison]:
+    """The teacher and, once there is one, the fine-tuned teacher, by name, beside the ab initio labels.
+
+    Raises
+    ------
+    ValueError
+        There are more ab initio labels by now than the fine-tuned teacher has learned from and labelled.
+    """
+    found = {"teacher": of_teacher(labels)}
+    if labels.tuned:
+        known = {a.info["frame_id"] for a in labels.tuned}
+        if n := sum(a.info["frame_id"] not in known for a, _ in (*labels.trained, *labels.held_out)):
+            raise ValueError(f"The tuned teacher does not know {n} frames: python -m lisi_nb.training.recipe tune")
+        pairs = (paired([a for a, _ in some], labels.tuned) for some in (labels.trained, labels.held_out))
+        found["tuned teacher"] = compare(*pairs)
+    return found
+
+
 def of_calculator(calculator: Any, labels: Labels) -> Comparison:
     """Any ASE calculator beside the ab initio labels."""
     return compare(*([(a, evaluated(a, calculator)) for a, _ in pairs] for pairs in (labels.trained, labels.held_out)))
 
 
 def of_files(labels: Labels, models: dict[str, Path]) -> dict[str, Comparison]:
-    """The teacher and frozen models, by name, beside the ab initio labels."""
-    found = {"teacher": of_teacher(labels)}
-    return found | {name: of_calculator(load(path, ELEMENTS), labels) for name, path in models.items()}
+    """Teachers and frozen models, by name, beside the ab initio labels."""
+    return of_teachers(labels) | {name: of_calculator(load(path, ELEMENTS), labels) for name, path in models.items()}
 
 
 def summary(labels: Labels, columns: dict[str, Comparison]) -> dict[str, Any]:
@@ -97,6 +114,7 @@ def summary(labels: Labels, columns: dict[str, Comparison]) -> dict[str, Any]:
         "settings": labels.settings,
         "n_trained": len(labels.trained),
         "n_held_out": len(labels.held_out),
+        "n_waiting": labels.n_waiting,
         "set_apart": [f"{system}: {why}" for system, why in labels.apart],
         "offsets_eV": {
             name: {k: round(v, 5) for k, v in comparison.offsets_eV.items()} for name, comparison in columns.items()
@@ -140,14 +158,16 @@ def of_members(potential: Potential, labels: Labels) -> list[Comparison]:
 
 
 def findings(potential: Potential, labels: Labels, members: list[Comparison]) -> list[Finding]:
-    """Errors of a potential on the held-out systems, with the teacher's in the note."""
-    ours, teacher = [m.errors() for m in members], of_teacher(labels).errors()
-    saw = "" if potential.card.get("training", {}).get("held_out") else "; its training saw the teacher's labels of it"
+    """Errors of a potential on the held-out systems, with the teachers' in the note."""
+    ours = [m.errors() for m in members]
+    teachers = {name: comparison.errors() for name, comparison in of_teachers(labels).items()}
+    saw = "" if potential.card.get("training", {}).get("held_out") else "; its training may have seen it"
     found = []
     for system, row in ours[0].items():
         for quantity, (word, unit) in _QUANTITIES.items():
             goal = GOALS[quantity] if system == ALL else None
-            note = f"{row['n_frames']} frames; teacher {teacher[system][quantity]:.3g}"
+            theirs = [f"{name} {errors[system][quantity]:.3g}" for name, errors in teachers.items()]
+            note = "; ".join([f"{row['n_frames']} frames", *theirs])
             note += f"; goal {goal:g}" if goal else saw
             value, spread = first_and_spread([each[system][quantity] for each in ours])
             zero = 0.0 if goal else None

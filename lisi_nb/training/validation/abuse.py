@@ -64,7 +64,7 @@ def heat(potential: Potential) -> list[Finding]:
     end = short_md(potential, start, (Stage(steps, HOT_K, HOT_K),), 3)
     return [
         Finding("closest pair after 5 ps at 3000 K", "LiSi melt", float(neighbor_list("d", end, 3.0).min()),
-                float("nan"), "A", note="below 1.5 Å would be a collapse"),
+                float("nan"), "A", note="below 1.5 Å it is a collapse", at_least=1.5),
         Finding("atoms lost at 3000 K", "LiSi melt", float(len(start) - len(end)), 0.0, "1", 0.0, None, 0.0),
     ]  # fmt: skip
 

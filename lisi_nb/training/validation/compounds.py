@@ -22,7 +22,7 @@ from lisi_nb.studies.lixsi.thermodynamics import (
     Thermodynamics,
     thermodynamics,
 )
-from lisi_nb.training.validation.findings import Finding, over_members, reference_value
+from lisi_nb.training.validation.findings import SOFTEST_THZ, Finding, over_members, reference_value
 
 _NO_PBE = "experiment's cell; no PBE value is at hand"
 _ALLOWED_V = 0.05
@@ -116,7 +116,7 @@ def vibrations(potential: Potential, crystals: Sequence[Crystal]) -> list[Findin
         atoms = relaxed(crystal.atoms, calculator, cell=False, fmax_eV_A=0.005, steps=1000)
         found.append(
             Finding("softest vibration", crystal.name, softest_mode_THz(atoms, calculator), float("nan"), "THz",
-                    note="at the wave vectors that fit the cell; negative would be imaginary: unstable")
+                    note="at the wave vectors that fit the cell; negative is imaginary: unstable", at_least=SOFTEST_THZ)
         )  # fmt: skip
     return found
 

@@ -17,6 +17,7 @@ CORRELATION = "rank correlation of deviation and force error"
 RATIO = "force error over deviation (RMS)"
 SHARE = "atoms with a force error below 0.3 eV/Å"
 TYPICAL = "force error of an atom (RMS)"
+SOFTEST_THZ = -0.05  # less than nothing only by rounding
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Finding:
         Largest deviation from `dft` (from `experiment` without one) that still counts as agreement.
     note : str
         Anything a reader must know.
+    at_least : float or None
+        The smallest value that is sound, where no reference is needed to judge it.
     """
 
     quantity: str
@@ -46,10 +49,13 @@ class Finding:
     experiment: float | None = None
     allowed: float | None = None
     note: str = ""
+    at_least: float | None = None
 
     @property
     def verdict(self) -> str:
-        """``good``, ``off``, or nothing where there is no reference or no tolerance."""
+        """``good``, ``off``, or nothing where there is neither a reference with a tolerance nor a limit."""
+        if self.at_least is not None:
+            return "good" if self.value >= self.at_least else "off"
         reference = self.dft if self.dft is not None else self.experiment
         if reference is None or self.allowed is None:
             return ""

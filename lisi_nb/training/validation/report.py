@@ -192,7 +192,11 @@ def into_card(potential: Potential, held_out: list[Atoms], say: Say, dft: Labels
 
     Parameters are those of `validate`; returns the potential with its new card.
     """
-    found = validate(potential, held_out, potential.folder / REPORT, say, dft)
+    return note_in_card(potential, validate(potential, held_out, potential.folder / REPORT, say, dft))
+
+
+def note_in_card(potential: Potential, found: dict[str, list[Finding]]) -> Potential:
+    """Write into the card what the report beside it found; return the potential with its new card."""
     n_judged, n_good = counts(found)
     facts = {
         "report": f"{REPORT}/validation.md",

@@ -1,4 +1,4 @@
-"""Learning the difference between two engines: exact for engines whose difference is known."""
+"""Two engines on one scale: exact for engines whose zeros are known."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,7 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from lisi_nb.training.correct import corrected, differences, element_offsets_eV, on_teachers_scale, paired
-from lisi_nb.training.delta import Delta, Shape, features
+from lisi_nb.training.zeros import element_offsets_eV, on_teachers_scale, paired
 
 ZERO = {"Li": 0.25, "Si": -1.5}  # eV by which the finer engine's atoms lie above the coarser one's
 
@@ -47,36 +46,11 @@ def test_zeros_of_the_elements_are_found(pairs):
     assert element_offsets_eV(pairs) == pytest.approx(ZERO)
 
 
-def test_what_is_left_is_the_difference_of_the_physics():
-    none = dict.fromkeys(ZERO, 0.0)
-    pairs = [(labelled(a, 0.12, ZERO), labelled(a, 0.10, none)) for a in frames()]
-    for atoms, left in zip(frames(), differences(pairs, ZERO), strict=True):
-        expected = labelled(atoms, 0.02, none)
-        assert left.get_potential_energy() == pytest.approx(expected.get_potential_energy())
-        np.testing.assert_allclose(left.get_forces(), expected.get_forces(), atol=1e-12)
-        np.testing.assert_allclose(left.get_stress(), expected.get_stress(), atol=1e-12)
-        assert left.info["system"] == "test"
-
-
 def test_ab_initio_labels_move_to_the_teachers_zero(pairs):
     moved = on_teachers_scale([a for a, _ in pairs], ZERO)
     for (_, teacher), atoms in zip(pairs, moved, strict=True):
         assert atoms.get_potential_energy() == pytest.approx(teacher.get_potential_energy())
         np.testing.assert_array_equal(atoms.get_forces(), teacher.get_forces())
-
-
-def test_correction_adds_the_model(pairs):
-    """Energies, forces and stress of the model are added, each in its own place; what was there is left alone."""
-    teacher = [t for _, t in pairs]
-    shape = Shape(cutoff_A=4.0, n_radial=2)
-    model = Delta(shape, np.random.default_rng(1).normal(size=len(features(teacher[0], shape)[0])))
-    before = [t.get_forces().copy() for t in teacher]
-    for old, forces, new in zip(teacher, before, corrected(teacher, model), strict=True):
-        added = model.predict(old)
-        assert new.get_potential_energy() - old.get_potential_energy() == pytest.approx(added[0])
-        np.testing.assert_allclose(new.get_forces() - forces, added[1], atol=1e-12)
-        np.testing.assert_allclose(new.get_stress() - old.get_stress(), added[2], atol=1e-12)
-        np.testing.assert_array_equal(old.get_forces(), forces)
 
 
 def test_frames_are_matched_by_name(pairs):
