@@ -12,12 +12,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from lisi_nb import references
 from lisi_nb.errors import RunFailed
-from lisi_nb.structures.crystals import crystal
 from lisi_nb.training import tune
 from lisi_nb.training.dp import reference_python
 from lisi_nb.training.label import label_side_by_side
@@ -31,7 +31,7 @@ def frames(tmp_path_factory):
     folder = tmp_path_factory.mktemp("labels")
     plain = []
     for k in range(10):
-        atoms = crystal("LiSi" if k % 2 else "Li")
+        atoms = bulk("Si") if k % 2 else bulk("Li", cubic=True)
         atoms.rattle(0.12, seed=k)
         atoms.info = {"system": "test"}
         plain.append(atoms)
