@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 
 from lisi_nb.commands.common import Answer, say, study_names
-from lisi_nb.commands.other import command_doctor, command_reproduce
+from lisi_nb.commands.other import command_doctor, command_references, command_reproduce
 from lisi_nb.commands.potentials import add_arguments, command_potentials
 from lisi_nb.commands.records import command_clean, command_export, command_rerun, command_runs, command_show
 from lisi_nb.commands.running import command_estimate, command_resume, command_run, command_stop
@@ -90,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("what", nargs="*", help="names or patterns of what to delete; without, all is listed")
     sub.add_argument("--yes", action="store_true", help="do not ask")
     add("doctor", command_doctor)
+    add("references", command_references)
     add_arguments(add("potentials", command_potentials))
     return top
 

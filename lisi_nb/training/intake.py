@@ -29,7 +29,7 @@ def read_labelled(path: Path, form: str = "auto", elements: Sequence[str] = ()) 
     Parameters
     ----------
     path : Path
-        File, or folder for ``deepmd/npy`` and for many ``aenet`` files.
+        File, or folder for ``deepmd/npy`` and for many ``aenet`` or ``extxyz`` files.
     form : str
         One of `FORMATS`, or ``auto`` to tell it by the name.
     elements : sequence of str
@@ -56,7 +56,7 @@ def read_labelled(path: Path, form: str = "auto", elements: Sequence[str] = ()) 
 def guess_format(path: Path) -> str:
     """Format by name: suffix of a file, content of a folder."""
     if path.is_dir():
-        return "aenet" if any(path.glob("*.xsf")) else "deepmd/npy"
+        return "aenet" if any(path.glob("*.xsf")) else "extxyz" if any(path.glob("*.xyz")) else "deepmd/npy"
     by_name = {"OUTCAR": "vasp/outcar", "vasprun.xml": "vasp/xml", "MOVEMENT": "pwmat/movement"}
     by_suffix = {
         ".xyz": "extxyz",
@@ -74,7 +74,8 @@ def guess_format(path: Path) -> str:
 
 
 def _extxyz(path: Path, _elements: Sequence[str]) -> list[Atoms]:
-    return list(read(path, index=":", format="extxyz"))
+    files = sorted(path.glob("*.xyz")) if path.is_dir() else [path]
+    return [atoms for file in files for atoms in read(file, index=":", format="extxyz")]
 
 
 def _through_dpdata(form: str) -> Reader:

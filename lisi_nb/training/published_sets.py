@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,8 +76,10 @@ def published_set(name: str, path: Path, sha256: str = "") -> list[Atoms]:
         raise FileNotFoundError(
             f"{path} does not exist. Get {name} from {entry.where}, unpack it and give its path ({entry.citation()})."
         )
-    wanted = sha256 or entry.sha256
-    if wanted and (found := hash_of(path)) != wanted:
+    wanted, found = sha256 or entry.sha256, hash_of(path)
+    if not wanted:
+        warnings.warn(f"No hash of {name} is known here. Yours is {found}: give it to know this version.", stacklevel=2)
+    elif found != wanted:
         raise ValueError(
             f"{path} has sha256 {found[:16]}..., but {wanted[:16]}... was expected. It is another version or was "
             f"damaged: download it again from {entry.where}."

@@ -399,6 +399,18 @@ def test_no_runs_yet(call, empty_data):
     assert "no runs yet" in err
 
 
+def test_references_say_what_they_mean_cost_and_need(call, monkeypatch):
+    from lisi_nb import references
+
+    code, out, err = call("references", "--json")
+    assert code == 0
+    assert [entry["name"] for entry in json.loads(out)] == references.names()
+    lines = {line.split()[0]: line for line in err.splitlines()}
+    assert "PBE, plane waves" in lines["gpaw"]
+    assert re.search(r"\d+ s  ", lines["gpaw"])
+    assert "ESPRESSO_PSEUDO" in lines["espresso"] or "installed" in lines["espresso"]
+
+
 def test_doctor(call, monkeypatch):
     """The checks themselves run in tests/engine/test_doctor.py; here: the answer and the exit code."""
     from lisi_nb.engine import doctor

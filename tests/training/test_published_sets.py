@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from ase.io import read
+from ase.io import read, write
 
 from lisi_nb import paths
 from lisi_nb.training.dataset import write_deepmd
@@ -39,6 +39,21 @@ def test_a_download_is_read_in_its_own_format_and_carries_its_citation(download)
     assert energies == pytest.approx(sorted(a.get_potential_energy() for a in frames))
     assert all("10.1038/s41524-024-01327-1" in a.info["citation"] for a in found)
     assert all(a.info["settings"] == "li-si-pbe" for a in found)
+
+
+def test_a_download_whose_hash_nobody_knows_says_its_own(download):
+    folder, _ = download
+    with pytest.warns(UserWarning, match=f"Yours is {hash_of(folder)}"):
+        published_set("li-si-pbe", folder)
+
+
+def test_a_folder_of_xyz_files_is_read_as_one_set(download, tmp_path):
+    _, frames = download
+    (tmp_path / "crystal").mkdir()
+    for k, atoms in enumerate(frames):
+        write(tmp_path / "crystal" / f"{k}.xyz", atoms, format="extxyz")
+    found = published_set("dftb-lisi", tmp_path / "crystal", hash_of(tmp_path / "crystal"))
+    assert [a.get_potential_energy() for a in found] == [a.get_potential_energy() for a in frames]
 
 
 def test_absent_changed_and_unknown(download, tmp_path):
