@@ -157,8 +157,11 @@ def member(sweep: Sweep, index: int, device: str) -> None:
         raise ValueError(
             "The potential was replaced after this sweep was defined. Define it anew, under another label."
         )
-    if not sweep.paused:
+    while not sweep.paused:
         cluster.start(run, sweep.profile, resume=run.status()["state"] != "failed")
+        if run.recorded()["state"] != "prepared":
+            break
+        time.sleep(LOOK_EVERY_S)  # claimed by another process; if that one died, the claim lapses within a minute
 
 
 def main(folder: Path) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from lisi_nb import paths
 from lisi_nb.commands import sweeping
-from lisi_nb.engine import comparison, devices, schedule
+from lisi_nb.engine import comparison, devices, launch, schedule
 from lisi_nb.engine import run as runs
 from lisi_nb.engine import sweep as sweeps
 from lisi_nb.engine.files import locked
@@ -120,6 +120,18 @@ def fake_run(sweep, index, state="running", ranks=1, kind="cpu", gpu="", quantit
     if quantities:
         runs.write_json(folder / "results.json", {"quantities": quantities})
     return run
+
+
+def test_a_point_claimed_by_a_process_that_died_starts_when_the_claim_lapses(empty_data, monkeypatch):
+    monkeypatch.setattr(schedule.signal, "signal", lambda *_: None)
+    sweep = sweeps.define(interdiffusion, BRIEF, {"vacuum_A": [10.0, 11.0]}, 1, "claimed", "cpu")
+    run = launch.prepare(interdiffusion, BRIEF.replace(vacuum_A=10.0), sweep.label, "cpu")
+    (run.folder / "worker.log").touch()  # killed before it could say "queued"
+    age_s = runs.QUEUE_PATIENCE_S - 3
+    os.utime(run.folder / "worker.log", (time.time() - age_s,) * 2)
+    schedule.member(sweep, 0, "cpu:1")
+    assert run.recorded()["state"] != "prepared"
+    assert launch.wait(run).status()["state"] == "finished"
 
 
 def test_slots_are_what_others_leave(empty_data, monkeypatch):

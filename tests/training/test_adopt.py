@@ -137,13 +137,16 @@ def test_trust_limits_are_the_deviations_at_which_an_error_is_expected(monkeypat
     """Frames whose largest errors are 5 times their largest deviations, in root mean square: 1 eV/A at 0.2."""
     found = {"max_devi_f_eV_A": np.array([0.03, 0.04, 0.12]), "max_force_error_eV_A": np.array([0.0, 0.39, 0.52])}
     monkeypatch.setattr(publishing, "predictions", lambda *_: found)
-    limits, how = publishing.thresholds(None, [None] * 3)
+    frames = [crystal("Si") for _ in range(3)]
+    for atoms in frames:
+        atoms.info["reference"] = "dft-pbe"
+    limits, how = publishing.thresholds(None, frames)
     assert limits == [0.2, 0.6]
-    assert "3 labelled frames" in how
+    assert "3 frames (dft-pbe labels) that were not trained on" in how
     assert "5.0 times" in how
     found["max_devi_f_eV_A"] = np.zeros(3)
     with pytest.raises(ValueError, match="no deviation"):
-        publishing.thresholds(None, [None] * 3)
+        publishing.thresholds(None, frames)
 
 
 @pytest.mark.slow
