@@ -24,7 +24,7 @@ from lisi_nb.training.cut import cut_around
 from lisi_nb.training.dataset import split, usable
 from lisi_nb.training.dp import reference_python
 from lisi_nb.training.frames import strained_rattled
-from lisi_nb.training.label import read_frames
+from lisi_nb.training.label import frame_id, read_frames
 from lisi_nb.training.train import BATCH, DESCRIPTOR, OPTIMIZER
 from lisi_nb.training.tune import TEACHER
 from lisi_nb.training.validation.labels import Parity, beside
@@ -174,9 +174,11 @@ def label(chosen: list[Atoms]) -> Work:
     return work.start(found, WORKER)
 
 
-def labels(labelled: Work) -> list[Atoms]:
-    """What a finished labelling made, in the order of its frames; unusable ones are left out."""
-    return [atoms for atoms in read_frames(labelled.folder / "labels.extxyz") if usable(atoms)]
+def labels(labelled: Work, among: list[Atoms] | None = None) -> list[Atoms]:
+    """What a finished labelling made (of the frames `among`), in the order of its frames; unusable ones are left out."""
+    asked = {frame_id(atoms) for atoms in among or ()}
+    found = [atoms for atoms in read_frames(labelled.folder / "labels.extxyz") if usable(atoms)]
+    return [atoms for atoms in found if among is None or frame_id(atoms) in asked]
 
 
 def results(done: Work) -> dict[str, Any]:

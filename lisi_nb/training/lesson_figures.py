@@ -18,6 +18,7 @@ from lisi_nb.training.curve import LearningCurve, learning_curve
 from lisi_nb.training.lesson import Frames, deviation_eV_A
 from lisi_nb.training.validation.labels import Parity
 from lisi_nb.training.work import Work
+from lisi_nb.training.zeros import paired
 
 LEAST_ATOMS = 5  # of one kind for an error
 WINDOW = 9  # looks of a learning curve averaged, fewer of a short one: each is the error of a few frames only
@@ -35,7 +36,8 @@ def frames_table(given: Frames) -> Table:
 
 def relabelled_chart(shipped: list[Atoms], fresh: list[Atoms]) -> Chart:
     """Force components of fresh labels against those of the shipped labels of the same frames."""
-    x, y = (np.concatenate([a.get_forces().ravel() for a in some]) for some in (shipped, fresh))
+    pairs = paired(shipped, fresh)
+    x, y = (np.concatenate([a.get_forces().ravel() for a in some]) for some in zip(*pairs, strict=True))
     ends = np.array([x.min(), x.max()])
     return Chart(
         "The teacher, asked twice",

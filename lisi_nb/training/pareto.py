@@ -41,7 +41,8 @@ _ANGLES: dict[str, Any] = {
 }
 NETWORKS = {
     "shipped size": SMALL,
-    "shorter": Network(DESCRIPTOR | {"rcut": 4.5, "sel": [34, 28]}, FITTING),
+    "nearer": Network(DESCRIPTOR | {"rcut": 4.0, "sel": [26, 20]}, FITTING),
+    "farther": Network(DESCRIPTOR | {"rcut": 5.2, "sel": [50, 40]}, FITTING),
     "smaller": Network(DESCRIPTOR | {"neuron": [6, 12, 24], "axis_neuron": 6}, FITTING | {"neuron": [32, 32, 32]}),
     "larger": Network(DESCRIPTOR | {"neuron": [16, 32, 64], "axis_neuron": 12}, FITTING | {"neuron": [96, 96, 96]}),
     "with triplets": Network({"type": "hybrid", "list": [DESCRIPTOR, _ANGLES]}, FITTING),

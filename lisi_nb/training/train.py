@@ -31,9 +31,9 @@ from lisi_nb.training.dp import dp, reference_python
 # A network small enough for two CPU cores; DESIGN: accuracy against speed is measured in the card.
 DESCRIPTOR: dict[str, Any] = {
     "type": "se_e2_a",
-    "rcut": 5.2,
+    "rcut": 4.5,
     "rcut_smth": 1.0,
-    "sel": [50, 40],
+    "sel": [34, 28],
     "neuron": [10, 20, 40],
     "axis_neuron": 8,
     "resnet_dt": False,

@@ -21,8 +21,7 @@ def paired(ab_initio: list[Atoms], teacher: list[Atoms]) -> list[tuple[Atoms, At
     pairs = [(a, known[a.info["frame_id"]]) for a in ab_initio if a.info["frame_id"] in known]
     if not pairs:
         raise ValueError(
-            f"None of the {len(ab_initio)} ab initio frames is among the teacher's {len(teacher)}. "
-            "Label the same frames with both."
+            f"None of {len(ab_initio)} labelled frames is among {len(teacher)} others. Label the same frames with both."
         )
     return pairs
 

@@ -152,6 +152,20 @@ def tried(peaks_eV_A):
     return finished(work.prepare(lesson.root(), "needle", {"n": len(peaks_eV_A)}, {}), files)
 
 
+def test_labels_are_told_apart_by_their_frames_when_one_is_missing(idle):
+    """The teacher could not label the second of three: what follows is still paired with its own frame."""
+    frames = labelled(5)
+    for atoms in frames:
+        atoms.info["frame_id"] = frame_id(atoms)
+    fresh, shipped = frames[:3], frames[3:]
+    job = finished(lesson.label(frames), {"labels.extxyz": [frames[0], *frames[2:]]})
+    assert [a.info["frame_id"] for a in lesson.labels(job, fresh)] == [frames[k].info["frame_id"] for k in (0, 2)]
+    again = lesson.labels(job, shipped)
+    assert len(again) == 2
+    curve = lesson_figures.relabelled_chart(shipped, again[::-1]).curves[0]
+    np.testing.assert_allclose(curve.x, curve.y, atol=1e-6)
+
+
 def test_cells_are_cut_around_the_least_certain_atom_of_frames_in_the_window(idle):
     job = tried([0.5, 0.05, 0.3, 0.2, 5.0, 0.4])
     assert lesson.window(job) == (pytest.approx(0.1), lesson.TOO_FAR_EV_A)
@@ -163,10 +177,8 @@ def test_cells_are_cut_around_the_least_certain_atom_of_frames_in_the_window(idl
         centre = cell.info["centre"]
         assert cell.info["cut_from"] == len(frame) > len(cell)
         assert cell.info["in_window"] == 1
-        around = np.sort(neighbor_list("d", frame, 5.2)[neighbor_list("i", frame, 5.2) == 5 + k])
-        np.testing.assert_allclose(
-            np.sort(neighbor_list("d", cell, 5.2)[neighbor_list("i", cell, 5.2) == centre]), around
-        )
+        (i, d), (here, far) = (neighbor_list("id", atoms, DESCRIPTOR["rcut"]) for atoms in (frame, cell))
+        np.testing.assert_allclose(np.sort(far[here == centre]), np.sort(d[i == 5 + k]))
     assert f"2 cells of {min(map(len, cuts))}" in lesson_figures.cuts_text(cuts)
 
 

@@ -59,7 +59,7 @@ def test_frames_are_matched_by_name(pairs):
         ("f1",) * 2,
         ("f2",) * 2,
     ]
-    with pytest.raises(ValueError, match="None of the 1 ab initio frames is among the teacher's 4"):
+    with pytest.raises(ValueError, match="None of 1 labelled frames is among 4 others"):
         paired(first[:1], second[:4])
 
 
