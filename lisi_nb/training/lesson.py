@@ -175,7 +175,7 @@ def label(chosen: list[Atoms]) -> Work:
 
 
 def labels(labelled: Work, among: list[Atoms] | None = None) -> list[Atoms]:
-    """What a finished labelling made (of the frames `among`), in the order of its frames; unusable ones are left out."""
+    """What a labelling made (of the frames `among`), in the order of its frames; unusable ones are left out."""
     asked = {frame_id(atoms) for atoms in among or ()}
     found = [atoms for atoms in read_frames(labelled.folder / "labels.extxyz") if usable(atoms)]
     return [atoms for atoms in found if among is None or frame_id(atoms) in asked]

@@ -59,7 +59,7 @@ class Params(BaseParams):
         help="Held by a Nose-Hoover thermostat; the paper has 400 to 1200 K in steps of 100 K.",
     )
     duration_ps: float = parameter(
-        12.0,
+        10.0,
         label="Sampled time",
         unit="ps",
         low=0.1,
@@ -69,7 +69,7 @@ class Params(BaseParams):
         help="At constant volume, after equilibration; the paper's 5 ns less the 200 ps it discards.",
     )
     equilibrate_ps: float = parameter(
-        3.0,
+        2.0,
         label="Equilibration",
         unit="ps",
         low=0.05,
@@ -106,7 +106,7 @@ class Params(BaseParams):
         help="Time between saved frames.",
     )
     anneal_ps: float = parameter(
-        5.0,
+        3.0,
         label="Melting and cooling",
         unit="ps",
         low=0.05,
@@ -153,7 +153,7 @@ class Params(BaseParams):
 def scaled(scale: str, x: float = 2.25, **changes: Any) -> Params:
     """Parameters of a scale for one composition, with `changes`; ``x = 3.75`` starts from the crystal, as the paper's.
 
-    ``smoke`` takes seconds on two CPU cores; ``lesson`` (32 Si, 12 ps) half a minute; ``paper`` has the paper's
+    ``smoke`` takes seconds on two CPU cores; ``lesson`` (32 Si, 10 ps) half a minute; ``paper`` has the paper's
     128 Si and 5 ns from a searched ordering and wants a GPU.
     """
     sizes = ByScale[dict[str, Any]](

@@ -92,7 +92,7 @@ class Params(BaseParams):
         help="Held by a Nose-Hoover thermostat.",
     )
     step_ps: float = parameter(
-        5.0,
+        4.0,
         label="Time per composition",
         unit="ps",
         low=0.04,
@@ -183,7 +183,7 @@ def scaled(scale: str, family: str = "c-Li3.75Si", **changes: Any) -> Params:
 
 def quick(scale: str, **changes: Any) -> Params:
     """The scale, smaller and shorter where it is ``lesson``: for comparing families within minutes."""
-    brief: dict[str, Any] = dict(diameter_A=22.0, step_ps=1.5, frame_ps=0.1, anneal_ps=4.0) if scale == "lesson" else {}
+    brief: dict[str, Any] = dict(diameter_A=22.0, step_ps=1.0, frame_ps=0.1, anneal_ps=3.0) if scale == "lesson" else {}
     return scaled(scale, **(brief | changes))
 
 
