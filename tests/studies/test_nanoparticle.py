@@ -130,6 +130,12 @@ def test_parameters_out_of_range_are_refused(changes, message):
         nanoparticle.build(SMOKE.replace(**changes))
 
 
+@pytest.mark.parametrize("scale", ["smoke", "lesson"])
+@pytest.mark.parametrize("family", nanoparticle.FAMILIES)
+def test_the_quick_particles_of_a_scale_are_not_refused(scale, family):
+    nanoparticle.check(nanoparticle.quick(scale, family=family))
+
+
 def test_taking_more_lithium_than_there_is_is_refused_before_anything_runs():
     with pytest.raises(
         ValueError, match=r"n_remove=50: taking 50 of 54 Li leaves x = 0\.27, below x_end=1\.5; remove fewer"

@@ -183,7 +183,7 @@ def scaled(scale: str, family: str = "c-Li3.75Si", **changes: Any) -> Params:
 
 def quick(scale: str, **changes: Any) -> Params:
     """The scale, smaller and shorter where it is ``lesson``: for comparing families within minutes."""
-    brief: dict[str, Any] = dict(diameter_A=22.0, step_ps=1.0, frame_ps=0.1, anneal_ps=3.0) if scale == "lesson" else {}
+    brief: dict[str, Any] = dict(diameter_A=22.0, step_ps=1.0, frame_ps=0.05, anneal_ps=3.0) if scale == "lesson" else {}
     return scaled(scale, **(brief | changes))
 
 
