@@ -183,8 +183,8 @@ def scaled(scale: str, family: str = "c-Li3.75Si", **changes: Any) -> Params:
 
 def quick(scale: str, **changes: Any) -> Params:
     """The scale, smaller and shorter where it is ``lesson``: for comparing families within minutes."""
-    brief: dict[str, Any] = dict(diameter_A=22.0, step_ps=1.0, frame_ps=0.05, anneal_ps=3.0) if scale == "lesson" else {}
-    return scaled(scale, **(brief | changes))
+    brief: dict[str, Any] = dict(diameter_A=22.0, step_ps=1.0, frame_ps=0.05, anneal_ps=3.0)
+    return scaled(scale, **((brief if scale == "lesson" else {}) | changes))
 
 
 def variants(scale: str, seeds: int = 1, **changes: Any) -> dict[str, list[Params]]:
