@@ -132,8 +132,12 @@ def test_parameters_out_of_range_are_refused(changes, message):
 
 @pytest.mark.parametrize("scale", ["smoke", "lesson"])
 @pytest.mark.parametrize("family", nanoparticle.FAMILIES)
-def test_the_quick_particles_of_a_scale_are_not_refused(scale, family):
-    nanoparticle.check(nanoparticle.quick(scale, family=family))
+def test_quick_particles_pass_their_check_and_cost_no_more_than_the_scale(scale, family):
+    quick, full = nanoparticle.quick(scale, family=family), nanoparticle.scaled(scale, family)
+    nanoparticle.check(quick)  # raises where too few frames would be sampled
+    assert (quick == full) == (scale == "smoke")
+    assert nanoparticle.expected_steps(quick) <= nanoparticle.expected_steps(full)
+    assert nanoparticle.n_atoms(quick) <= nanoparticle.n_atoms(full)
 
 
 def test_taking_more_lithium_than_there_is_is_refused_before_anything_runs():
