@@ -77,7 +77,7 @@ def test_the_fractions_of_trust_are_counted_and_shown(run):
 
 
 def test_the_light_needs_limits_of_the_run_or_of_its_potential(run):
-    run.manifest["potential"]["name"] = "from-another-machine"
+    run.manifest["potential"] |= {"name": "from-another-machine", "trust_eV_A": [50.0, 100.0]}
     assert reading.physics(run).trust.light == "green", "the limits are the run's own"
     del run.manifest["potential"]["trust_eV_A"]  # as in runs of before
     assert reading.physics(run).trust.light == "unknown"
@@ -379,6 +379,7 @@ def test_a_budget_spends_its_share_of_the_time(monkeypatch):
 def test_temperature_and_light_follow_the_logs_between_two_pictures(going, monkeypatch):
     monkeypatch.setattr(watch, "EVERY_S", 0.05)
     monkeypatch.setattr(watch, "LEAST_S", 60.0)
+    monkeypatch.setattr(reading, "trust_limits", lambda run: (5.0, 8.0))  # only the line below is beyond
     whole, shown, leave = {}, [], threading.Event()
     for name in ("log.lammps", "model_devi.out"):
         whole[name] = (going.folder / name).read_bytes()
