@@ -24,7 +24,7 @@ from lisi_nb.studies.lixsi.thermodynamics import FMAX_eV_A
 
 Progress = Callable[[str], None]
 POOR_X = 2.25
-N_HOPS = ByScale({"smoke": 1, "lesson": 3, "paper": 8})
+N_HOPS = ByScale({"smoke": 1, "lesson": 2, "paper": 8})
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,7 +59,7 @@ class Params(BaseParams):
         help="Held by a Nose-Hoover thermostat; the paper has 400 to 1200 K in steps of 100 K.",
     )
     duration_ps: float = parameter(
-        10.0,
+        8.0,
         label="Sampled time",
         unit="ps",
         low=0.1,
@@ -69,7 +69,7 @@ class Params(BaseParams):
         help="At constant volume, after equilibration; the paper's 5 ns less the 200 ps it discards.",
     )
     equilibrate_ps: float = parameter(
-        2.0,
+        1.5,
         label="Equilibration",
         unit="ps",
         low=0.05,
@@ -106,7 +106,7 @@ class Params(BaseParams):
         help="Time between saved frames.",
     )
     anneal_ps: float = parameter(
-        3.0,
+        2.5,
         label="Melting and cooling",
         unit="ps",
         low=0.05,

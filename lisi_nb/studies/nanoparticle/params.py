@@ -92,7 +92,7 @@ class Params(BaseParams):
         help="Held by a Nose-Hoover thermostat.",
     )
     step_ps: float = parameter(
-        4.0,
+        3.0,
         label="Time per composition",
         unit="ps",
         low=0.04,
