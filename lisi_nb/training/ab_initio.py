@@ -19,7 +19,7 @@ from lisi_nb.training.label import frame_id, read_frames
 from lisi_nb.training.zeros import paired
 
 Pair = tuple[Atoms, Atoms]
-QUEUES = ("frames", "melts")  # files of the frames that were chosen for the engine
+QUEUES = ("frames", "melts", "glasses")  # files of the frames that were chosen for the engine
 
 
 @dataclass(frozen=True)

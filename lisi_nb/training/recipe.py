@@ -27,18 +27,18 @@ from lisi_nb.potentials.compressed import compressed
 from lisi_nb.references import tuned
 from lisi_nb.structures.interfaces import interface, silicon_slab
 from lisi_nb.structures.packing import random_packing
-from lisi_nb.training import pareto
+from lisi_nb.training import ab_initio_frames, pareto
 from lisi_nb.training.ab_initio import Labels, gather, one_setting
 from lisi_nb.training.amorphous_frames import amorphous_silicon
-from lisi_nb.training.choose import diverse
 from lisi_nb.training.corrected import Plan, sets, train
 from lisi_nb.training.dataset import split, usable, write_deepmd
 from lisi_nb.training.explore import explore
-from lisi_nb.training.frames import initial_frames, small_crystals, strained_crystals
+from lisi_nb.training.frames import initial_frames, strained_crystals
 from lisi_nb.training.held_out import HELD_OUT
 from lisi_nb.training.label import label_in_parts, label_side_by_side, read_frames
 from lisi_nb.training.members import Say, side_by_side
 from lisi_nb.training.publish import publish, tell_card
+from lisi_nb.training.surface_frames import surface_frames
 from lisi_nb.training.train import Data, train_member
 from lisi_nb.training.tune import N_EPOCHS, TEACHER, tune
 from lisi_nb.training.validation import into_card
@@ -48,17 +48,14 @@ from lisi_nb.training.zeros import element_offsets_eV, on_teachers_scale
 NAME = "lisi"
 N_MEMBERS, N_DRAFTS = 4, 3
 EXPLORED, AMORPHOUS = (1, 2, 3), 4  # rounds: active learning by MD, then amorphous silicon
-STRAINED = 7  # round of strained crystals
+STRAINED, BIASED = 7, 8  # rounds of strained crystals, and of what earlier members were biased on
 SEEDS = (11, 22, 33, 44)
 DRAFT_STEPS, FINAL_STEPS, CORRECTION_STEPS = 3000, 24000, 6000
 EXPLORE_STEPS, PER_RUN = 2500, 8
 NETWORK = "shipped size"
 LABELS = paths.DATA / "training" / NAME
 
-AB_INITIO, AB_INITIO_ROUND, SMALLEST_ROUND = "gpaw", 5, 6
-SMALL_ATOMS, MAX_ATOMS = 32, 48  # of a melt, and of any frame for ab initio labels, whose cost grows with their cube
-SMALLEST_ATOMS = 16  # of melts that cost a quarter, so that there are many
-PER_SYSTEM = 8
+AB_INITIO = "gpaw"
 
 DESCRIPTION = {
     "kind": "DeePMD se_e2_a ensemble, float32, distilled from a universal potential and corrected with DFT",
@@ -122,7 +119,7 @@ def ab_initio() -> Labels:
 
 def teach(work: Path) -> None:
     """The teacher's labels of the frames for ab initio labels: a few minutes, once."""
-    for frames in (smallest_melts(work), ab_initio_frames(work)):
+    for frames in chosen_frames(work).values():
         label_in_parts(frames, [LABELS / f"{AB_INITIO}.teacher.extxyz"], TEACHER)
 
 
@@ -139,39 +136,19 @@ def label(round_number: int, frames: list[Atoms], work: Path) -> None:
     write(target, [a for part in parts for a in read_frames(part)], format="extxyz")
 
 
-def ab_initio_frames(work: Path) -> Path:
-    """The frames for ab initio labels, made once: MD of small cells with the present potential, and built crystals.
-
-    Of each system the most diverse ones are kept, the unperturbed crystal among them, and dealt out in turn.
-    """
-    target = LABELS / f"{AB_INITIO}.frames.extxyz"
-    if not target.exists():
-        models = potentials.get(NAME).models()
-        built = [*small_crystals(), *(a for a in initial_frames() if a.info["system"].startswith("surface"))]
-        moved = explore(work / "small", models, AB_INITIO_ROUND, EXPLORE_STEPS, 12, low_eV_A=0.0, n_atoms=SMALL_ATOMS)
-        chosen = diverse([*built, *moved], potentials.get(NAME).members()[0], PER_SYSTEM, MAX_ATOMS)
-        chosen.sort(key=lambda a: a.info["system"].startswith("interface"))  # long cells converge slowly: last
-        write(target, chosen, format="extxyz")
-    return target
-
-
-def smallest_melts(work: Path) -> Path:
-    """More frames for ab initio labels, made once: diverse ones along the MD of melts of 16 atoms."""
-    target = LABELS / f"{AB_INITIO}.melts.extxyz"
-    if not target.exists():
-        potential = potentials.get(NAME)
-        moved = explore(
-            work / "smallest", potential.models(), SMALLEST_ROUND, EXPLORE_STEPS, 12,
-            low_eV_A=0.0, n_atoms=SMALLEST_ATOMS,
-        )  # fmt: skip
-        melts = [atoms for atoms in moved if atoms.info["system"].startswith("melt")]
-        write(target, diverse(melts, potential.members()[0], PER_SYSTEM, SMALLEST_ATOMS), format="extxyz")
-    return target
+def chosen_frames(work: Path) -> dict[int, Path]:
+    """The files of frames for ab initio labels, made once, by the number of the first of their two label files."""
+    given, files = (work, potentials.get(NAME)), ab_initio_frames
+    return {
+        2: files.smallest_melts(LABELS / f"{AB_INITIO}.melts.extxyz", *given),
+        4: files.glasses(LABELS / f"{AB_INITIO}.glasses.extxyz", *given),
+        0: files.small_cells(LABELS / f"{AB_INITIO}.frames.extxyz", *given),
+    }
 
 
 def label_ab_initio(work: Path) -> None:
     """Label the frames in two processes, straight into ``data/training``: hours, so nothing may be lost."""
-    for first, frames in ((2, smallest_melts(work)), (0, ab_initio_frames(work))):
+    for first, frames in chosen_frames(work).items():
         parts = [LABELS / f"{AB_INITIO}.{k}.extxyz" for k in (first, first + 1)]
         label_in_parts(frames, parts, AB_INITIO)
 
@@ -209,6 +186,8 @@ def collect(work: Path) -> None:
         else:
             frames = explore(work / f"explore{number}", models, number, EXPLORE_STEPS, PER_RUN)
         label(number, frames, work)
+    if not (LABELS / f"round{BIASED}.extxyz").exists():
+        label(BIASED, surface_frames(potentials.get(NAME).calculator()), work)
 
 
 def probe() -> Atoms:
