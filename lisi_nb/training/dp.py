@@ -27,6 +27,7 @@ def dp(python: Path, *arguments: str, folder: Path, threads: int = 2) -> str:
         "DP_INTER_OP_PARALLELISM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
         "TF_CPP_MIN_LOG_LEVEL": "2",
+        "NUM_WORKERS": "0",  # frames are small: processes that load them took a third of the training's time
     }
     command = [str(python.with_name("dp")), *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
