@@ -30,22 +30,12 @@ GOAL_US = 25.0
 FILE = "pareto.json"
 TUNED = "tuned.extxyz"  # the labels, in the same folder
 
-_ANGLES: dict[str, Any] = {
-    "type": "se_e3",
-    "rcut": 4.0,
-    "rcut_smth": 1.0,
-    "sel": [26, 20],
-    "neuron": [2, 4, 8],
-    "resnet_dt": False,
-    "precision": "float32",
-}
 NETWORKS = {
     "shipped size": SMALL,
-    "nearer": Network(DESCRIPTOR | {"rcut": 4.0, "sel": [26, 20]}, FITTING),
-    "farther": Network(DESCRIPTOR | {"rcut": 5.2, "sel": [50, 40]}, FITTING),
+    "nearer": Network(DESCRIPTOR | {"rcut": 4.5, "sel": [34, 28]}, FITTING),
+    "farther": Network(DESCRIPTOR | {"rcut": 5.8, "sel": [64, 52]}, FITTING),
     "smaller": Network(DESCRIPTOR | {"neuron": [6, 12, 24], "axis_neuron": 6}, FITTING | {"neuron": [32, 32, 32]}),
     "larger": Network(DESCRIPTOR | {"neuron": [16, 32, 64], "axis_neuron": 12}, FITTING | {"neuron": [96, 96, 96]}),
-    "with triplets": Network({"type": "hybrid", "list": [DESCRIPTOR, _ANGLES]}, FITTING),
 }
 
 

@@ -39,7 +39,7 @@ from lisi_nb.training.label import label_in_parts, label_side_by_side, read_fram
 from lisi_nb.training.members import Say, side_by_side
 from lisi_nb.training.publish import publish, tell_card
 from lisi_nb.training.surface_frames import surface_frames
-from lisi_nb.training.train import Data, train_member
+from lisi_nb.training.train import DECAY, OPTIMIZER, Data, train_member
 from lisi_nb.training.tune import N_EPOCHS, TEACHER, tune
 from lisi_nb.training.validation import into_card
 from lisi_nb.training.validation.ab_initio import of_files, summary, table
@@ -212,7 +212,8 @@ def make(folder: Path, the_plan: Plan, say: Say) -> potentials.Potential:
     before, after = train(folder, the_plan, given, say)
     errors = of_files(dft, {"pretrained": before[0], "corrected": after[0]})
     details: dict[str, Any] = {
-        "training": the_plan.to_dict() | {"reference": TEACHER, "held_out": list(HELD_OUT)},
+        "training": the_plan.to_dict()
+        | {"decay": DECAY, "optimizer": OPTIMIZER, "reference": TEACHER, "held_out": list(HELD_OUT)},
         "ab_initio": summary(dft, errors),
         "pareto": pareto.saved(LABELS),
     }
