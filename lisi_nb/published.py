@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import Any
 
+FILE = pathlib.Path(__file__).parents[1] / "data" / "published.csv"
 # haml has no row: the text of that paper held here prints no number.
 STUDIES = ("interdiffusion", "nanoparticle", "dendrite", "sei", "haml", "reference")
 _NUMBER = r"\d+(\.\d*)?([eE][-+]?\d\d?)?"
@@ -55,7 +56,7 @@ def _parse(row: list[str]) -> Published:
 
 def load(path: str | pathlib.Path | None = None) -> tuple[Published, ...]:
     """Return every row of `path` (default ``data/published.csv``); ValueError names a bad line."""
-    path = pathlib.Path(path or pathlib.Path(__file__).parents[1] / "data" / "published.csv")
+    path = pathlib.Path(path or FILE)
     with path.open(encoding="utf-8", newline="") as stream:
         reader, rows = csv.reader(stream), []
         if (header := next(reader, [])) != _COLUMNS:

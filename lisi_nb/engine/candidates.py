@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from ase.io import write
 
 from lisi_nb.analysis import trust
@@ -16,14 +17,17 @@ AT_MOST = 20
 def save_candidates(run: Run) -> Path | None:
     """Write the frames between the limits of the run (`Run.trust_eV_A`) to ``candidates.extxyz``, if there are any.
 
-    At most 20, spread in time (`lisi_nb.analysis.trust.candidates`); ``max_devi_f_eV_A`` and step stand in the header
-    of each, and ``python -m lisi_nb.training.label`` reads the file.
+    At most 20 of those the trajectory holds, spread in time (`lisi_nb.analysis.trust.candidates`); ``max_devi_f_eV_A``
+    and step stand in the header of each, and ``lisi-nb label`` reads the file.
     """
     looks = run.model_deviation()
-    chosen = trust.candidates(looks["max_devi_f_eV_A"], *run.trust_eV_A, AT_MOST)
-    if not chosen:
+    low, high = run.trust_eV_A
+    if not (looks["max_devi_f_eV_A"] > low).any():
         return None
-    deviation = {int(looks["step"][k]): float(looks["max_devi_f_eV_A"][k]) for k in chosen}
+    kept = np.isin(looks["step"], [frame.step for frame in run.frames()])
+    kept |= looks["max_devi_f_eV_A"] > high  # they end the search, frame or not
+    step, largest = looks["step"][kept], looks["max_devi_f_eV_A"][kept]
+    deviation = {int(step[k]): float(largest[k]) for k in trust.candidates(largest, low, high, AT_MOST)}
     found = []
     for frame in run.frames():
         if frame.step in deviation:

@@ -47,3 +47,18 @@ def test_a_long_disagreement_is_thinned(tmp_path):
         tmp_path, {s: low + 0.5 * (high - low) * (s % 7) / 7 + 0.001 for s in range(0, 2000, 10)}, range(0, 2000, 10)
     )
     assert len(read(save_candidates(run), index=":", format="extxyz")) == AT_MOST
+
+
+def test_looks_between_frames_do_not_crowd_out_those_with_one(tmp_path):
+    """The ensemble looks every 10 steps, frames come every 70: all that have both are kept, though few."""
+    low, high = potentials.get("lisi").card["validity"]["trust_eV_A"]
+    middle = 0.5 * (low + high)
+    run = run_with(tmp_path, dict.fromkeys(range(0, 2000, 10), middle), range(0, 2000, 70))
+    steps = [a.info["step"] for a in read(save_candidates(run), index=":", format="extxyz")]
+    assert len(steps) == AT_MOST
+    assert all(step % 70 == 0 for step in steps)
+    # A failed look between two frames ends the search all the same.
+    failed = dict.fromkeys(range(0, 2000, 10), middle) | {150: 1.1 * high}
+    (tmp_path / "other").mkdir()
+    run = run_with(tmp_path / "other", failed, range(0, 2000, 70))
+    assert [a.info["step"] for a in read(save_candidates(run), index=":", format="extxyz")] == [70, 140]

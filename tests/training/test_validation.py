@@ -159,7 +159,8 @@ def test_report_of_the_shipped_potential_is_cached_and_written(tmp_path, monkeyp
     assert again["abuse"] == found["abuse"] or json.dumps([f.to_dict() for f in again["abuse"]]) == json.dumps(
         [f.to_dict() for f in found["abuse"]]
     )
-    assert said[0].startswith("[1/2] abuse: 6 numbers")
+    assert "minutes on two cores" in said[0]
+    assert said[1].startswith("[1/2] abuse: 6 numbers")
 
 
 def test_the_card_learns_what_the_report_beside_it_says(tmp_path, monkeypatch):
