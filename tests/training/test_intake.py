@@ -89,13 +89,32 @@ def mtp_text(atoms):
 def test_mtp_and_its_stress(tmp_path):
     frames = [frame(s) for s in range(2)]
     path = tmp_path / "train.cfg"
-    path.write_text("\n".join(mtp_text(a) for a in frames) + "\nBEGIN_CFG\n Size\n    5\n")  # and one cut short
+    path.write_text("\n".join(mtp_text(a) for a in frames))
     for a, b in zip(read_labelled(path, elements=("Li", "Si")), frames, strict=True):
         same(a, b)
     with pytest.raises(ValueError, match="numbers its types"):
         read_labelled(path)
     with pytest.raises(ValueError, match=r"has 2 types, but elements=\['Li'\] names 1"):
         read_labelled(path, elements=("Li",))
+
+
+def test_a_malformed_mtp_block_is_named_and_the_others_stay(tmp_path):
+    first, second = (mtp_text(frame(s)) for s in range(2))
+    path = tmp_path / "train.cfg"
+    unlabelled = second.replace(" Energy", " Enthalpy")
+    path.write_text("\n".join([first, unlabelled, second.replace(" fz", " gz"), second, first[:200]]))
+    found = sort_labels(read_labelled(path, elements=("Li", "Si")), ("Li", "Si"))
+    same(found.good[1], frame(1))
+    assert found.apart == [
+        (1, "block 2 of train.cfg: it has no Energy"),
+        (2, "block 3 of train.cfg: its AtomData has no fz"),
+        (4, "block 5 of train.cfg: it is cut short: no END_CFG"),
+    ]
+    path.write_text(unlabelled)
+    with pytest.raises(
+        ValueError, match=r"no usable labelled frame in format mtp\..*\n  block 1 of train.cfg: it has no"
+    ):
+        read_labelled(path, elements=("Li", "Si"))
 
 
 def test_aenet_folder(tmp_path):
@@ -110,7 +129,13 @@ def test_aenet_folder(tmp_path):
     (back,) = read_labelled(tmp_path)
     same(back, atoms, stress=False)
     (tmp_path / "s2.xsf").write_text("CRYSTAL\n")
-    with pytest.raises(ValueError, match=r"s2.xsf has no line '# total energy"):
+    found = sort_labels(read_labelled(tmp_path), ("Li", "Si"))
+    same(found.good[0], atoms, stress=False)
+    ((index, why),) = found.apart
+    assert index == 1
+    assert why.startswith("s2.xsf: it has no line '# total energy")
+    (tmp_path / "s1.xsf").unlink()
+    with pytest.raises(ValueError, match=r"no usable labelled frame in format aenet\..*\n  s2.xsf: it has no line"):
         read_labelled(tmp_path)
 
 
@@ -129,6 +154,13 @@ def test_formats_are_told_by_name(tmp_path):
         read_labelled(tmp_path / "none.xyz")
     with pytest.raises(ValueError, match="format='word' is not known"):
         read_labelled(tmp_path / "a.xyz", form="word")
+    with pytest.raises(ValueError, match=r"a folder, but mtp is one file: give that\. Folders may be extxyz, aenet, "):
+        read_labelled(tmp_path, form="mtp", elements=("Li", "Si"))
+    with pytest.raises(ValueError, match=r"a file, but deepmd/npy is a folder: give the one that holds type\.raw"):
+        read_labelled(tmp_path / "a.xyz", form="deepmd/npy")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ValueError, match=r"'none' does not tell its format"):
+        read_labelled(tmp_path / "none")
 
 
 def test_each_bad_frame_is_set_apart_with_its_reason_and_the_rest_stays():
@@ -159,3 +191,13 @@ def test_mixed_settings_are_refused():
     a.info["settings"], b.info["settings"] = "gpaw cutoff_eV=350", "gpaw cutoff_eV=500"
     with pytest.raises(ValueError, match=r"mixed: gpaw cutoff_eV=350 \| gpaw cutoff_eV=500"):
         sort_labels([a, b], ("Li", "Si"))
+
+
+def test_frames_without_settings_beside_frames_with_them_are_set_apart():
+    frames = [frame(k) for k in range(4)]
+    frames[0].info["settings"] = frames[2].info["settings"] = "gpaw cutoff_eV=350"
+    frames[3].info["settings"] = ""
+    found = sort_labels(frames, ("Li", "Si"))
+    assert found.good == [frames[0], frames[2]]
+    assert found.apart == [(k, "it names no reference settings; others name gpaw cutoff_eV=350") for k in (1, 3)]
+    assert not sort_labels([frame(k) for k in range(4)], ("Li", "Si")).apart
