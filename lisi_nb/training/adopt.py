@@ -25,6 +25,7 @@ from lisi_nb.potentials.compressed import compressed, sha256
 from lisi_nb.training.convert import to_tensorflow
 from lisi_nb.training.publish import properties, speed, test_errors, thresholds
 from lisi_nb.training.recipe import probe
+from lisi_nb.training.zeros import element_offsets_eV, on_teachers_scale
 
 UNCALIBRATED_EV_A = [0.15, 0.45]
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -69,7 +70,7 @@ def adopt(
     temperature_K : tuple of float
         Range in which it may be used.
     labelled : list of ase.Atoms, optional
-        Labelled frames it was not trained on: errors and trust thresholds are taken from them.
+        Labelled frames it was not trained on: errors (see `on_own_zeros`) and trust thresholds are taken from them.
     facts : mapping, optional
         More for the card, in place of what it would say of a model from elsewhere.
 
@@ -96,6 +97,41 @@ def adopt(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return potentials.get(name)
+
+
+def references(frames: list[Atoms]) -> set[str]:
+    """Who made the labels, as each frame says."""
+    return {str(atoms.info.get("reference", "given")) for atoms in frames}
+
+
+def on_own_zeros(potential: Potential, frames: list[Atoms]) -> tuple[list[Atoms], str]:
+    """Labels on the potential's zeros of energy, and what was fitted for that, in words.
+
+    Labels of what the potential was trained on (``training`` of its card) stay as they are, and nothing is said. Of
+    others only energy differences can be compared: the elements' zeros are fitted by least squares, or, if all frames
+    are of one composition, one zero for all atoms.
+    """
+    training = potential.card.get("training", {})
+    own = set(training.get("references", ()))
+    if "reference" in training:  # a fine-tuned teacher keeps the teacher's zeros
+        own |= {training["reference"], f"{training['reference']}-tuned"}
+    if references(frames) <= own:
+        return frames, ""
+    predicted = [atoms.copy() for atoms in frames]
+    for atoms in predicted:
+        atoms.calc = potential.calculator()
+    pairs = list(zip(frames, predicted, strict=True))
+    elements = sorted({symbol for atoms in frames for symbol in atoms.get_chemical_symbols()})
+    try:
+        offsets_eV = element_offsets_eV(pairs, elements)
+    except ValueError:
+        shift = [(a.get_potential_energy() - p.get_potential_energy()) / len(a) for a, p in pairs]
+        offsets_eV = dict.fromkeys(elements, sum(shift) / len(shift))
+    each = ", ".join(f"{element} {offset:.4f}" for element, offset in offsets_eV.items())
+    return on_teachers_scale(frames, offsets_eV), (
+        f"zeros fitted: {each} eV, on these {len(frames)} frames, whose labels are of another reference than the "
+        "potential's; energy errors are what is left"
+    )
 
 
 def check_name(name: str) -> None:
@@ -172,7 +208,10 @@ def _measure(potential: Potential, card: dict[str, Any], labelled: list[Atoms]) 
     """Fill in what can be computed: lattices, formation energies, speed, errors, thresholds."""
     card["properties"] = properties(potential)
     card["speed"] = speed(potential, probe(), 100)
-    card["test_errors"] = test_errors(potential, labelled) if labelled else {}
+    on_zeros, zeros = on_own_zeros(potential, labelled)
+    card["test_errors"] = test_errors(potential, on_zeros) if labelled else {}
+    if zeros:
+        card["zeros"] = zeros
     if labelled and len(card["members"]) > 1:
         low_high, how = thresholds(potential, labelled)
         card["validity"] |= {"trust_eV_A": low_high, "trust_how": how}

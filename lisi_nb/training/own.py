@@ -8,9 +8,10 @@ from pathlib import Path
 from ase import Atoms
 
 from lisi_nb import paths, potentials
-from lisi_nb.training.adopt import adopt, check_name
+from lisi_nb.training.adopt import adopt, check_name, references
 from lisi_nb.training.dataset import ELEMENTS, split, write_deepmd
 from lisi_nb.training.members import Say, side_by_side
+from lisi_nb.training.published_sets import PublishedSet
 from lisi_nb.training.train import Data, train_member
 
 N_STEPS, N_MEMBERS = 6000, 4
@@ -26,6 +27,7 @@ def train_own(
     licence: str = "not stated",
     n_steps: int = N_STEPS,
     n_members: int = N_MEMBERS,
+    published: PublishedSet | None = None,
 ) -> potentials.Potential:
     """Train an ensemble on labelled frames of Li and Si, and register it under `name`.
 
@@ -44,6 +46,8 @@ def train_own(
         Told of the progress.
     n_steps, n_members : int
         Training steps of a member, of one frame each; how many members.
+    published : PublishedSet, optional
+        The set these labels are, which the card then cites.
 
     Raises
     ------
@@ -62,7 +66,14 @@ def train_own(
     facts = {
         "kind": f"DeePMD se_e2_a, {n_members} members, trained here on labels of the user",
         "training_set": {"n_train": len(training), "n_test": len(test), "n_atoms": sum(map(len, labelled))},
-        "training": {"elements": list(ELEMENTS), "n_steps": n_steps, "seeds": list(members.values())},
+        "training": {
+            "elements": list(ELEMENTS),
+            "n_steps": n_steps,
+            "seeds": list(members.values()),
+            "references": sorted(references(labelled)),
+        },
         "rebuild": f"lisi-nb potentials train {name} --labels {Path(source).name} --steps {n_steps}",
     }
+    if published:
+        facts |= {"citation": published.citation(), "rebuild": f"{facts['rebuild']} --published {published.name}"}
     return adopt(name, models, level_of_theory, licence, labelled=test, source=source, facts=facts)

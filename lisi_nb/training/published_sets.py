@@ -1,4 +1,4 @@
-"""Published training sets: what they hold, where their authors keep them, and how they are read once downloaded.
+"""Published data sets and models: what they hold, where their authors keep them, how labels are read once downloaded.
 
 None is shipped. ``published_set("li-si-pbe", path)`` reads a download in its own format and says what to cite.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,30 +17,35 @@ from ase import Atoms
 from lisi_nb import paths
 from lisi_nb.errors import check_choice
 from lisi_nb.potentials.compressed import sha256 as file_sha256
-from lisi_nb.training.intake import read_labelled
+from lisi_nb.training.intake import FORMATS, read_labelled
 
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """One entry of ``data/published_sets.csv``; `sha256` is empty while nobody has recorded it."""
+    """One entry of ``data/published_sets.csv``; `sha256` is empty while nobody has recorded it.
+
+    Only what has a `format` of `lisi_nb.training.intake.FORMATS` is read here; others are models or bare structures.
+    """
 
     name: str
     holds: str
-    format: str
-    elements: tuple[str, ...]
-    where: str
-    licence: str
+    title: str
+    authors: str
     doi: str
+    licence: str
+    elements: tuple[str, ...]
+    format: str
+    where: str
     sha256: str
 
     def citation(self) -> str:
         """What to cite and the terms of use."""
-        return f"cite doi:{self.doi}; licence: {self.licence}"
+        return f"cite {self.authors}: {self.title}, doi:{self.doi}; licence: {self.licence}"
 
 
 def published_sets() -> dict[str, PublishedSet]:
     """All entries by name."""
-    with (paths.DATA / "published_sets.csv").open(newline="") as stream:
+    with (paths.DATA / "published_sets.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     return {r["name"]: PublishedSet(**(r | {"elements": tuple(r["elements"].split())})) for r in rows}
 
@@ -53,7 +59,14 @@ def hash_of(path: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def published_set(name: str, path: Path, sha256: str = "") -> list[Atoms]:
+def find(name: str) -> PublishedSet:
+    """The entry of that name; an unknown one raises ``ValueError`` with the choices."""
+    entries = published_sets()
+    check_choice("published set", name, entries)
+    return entries[name]
+
+
+def published_set(name: str, path: Path, sha256: str = "", say: Callable[[str], object] = warnings.warn) -> list[Atoms]:
     """Read a downloaded published set; each frame carries the citation.
 
     Parameters
@@ -64,21 +77,30 @@ def published_set(name: str, path: Path, sha256: str = "") -> list[Atoms]:
         The unpacked download: a file or a folder.
     sha256 : str, optional
         Hash it must have (`hash_of`); the recorded one by default, if there is one.
+    say : callable
+        Told the hash if none is recorded.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        Unknown name; not downloaded; another hash; nothing readable in it.
+        Unknown name; not of a format that is read here; not downloaded; another hash; nothing readable in it.
     """
-    check_choice("published set", name, published_sets())
-    entry = published_sets()[name]
+    entry = find(name)
+    if entry.format not in FORMATS:
+        raise ValueError(
+            f"{name} ({entry.holds}) is not read here: its format is {entry.format!r}. Allowed: {', '.join(FORMATS)}. "
+            "Convert labels to extxyz and give them as a file of your own; a DeePMD model goes to `potentials add`."
+        )
     if not path.exists():
         raise FileNotFoundError(
             f"{path} does not exist. Get {name} from {entry.where}, unpack it and give its path ({entry.citation()})."
         )
     wanted, found = sha256 or entry.sha256, hash_of(path)
     if not wanted:
-        warnings.warn(f"No hash of {name} is known here. Yours is {found}: give it to know this version.", stacklevel=2)
+        say(
+            f"Nobody has recorded the sha256 of {name}. That of {path} is {found}: write it into {name}'s row of "
+            "data/published_sets.csv, or give it with --sha256, and another version will be refused."
+        )
     elif found != wanted:
         raise ValueError(
             f"{path} has sha256 {found[:16]}..., but {wanted[:16]}... was expected. It is another version or was "
@@ -86,5 +108,5 @@ def published_set(name: str, path: Path, sha256: str = "") -> list[Atoms]:
         )
     frames = read_labelled(path, entry.format, entry.elements)
     for atoms in frames:
-        atoms.info |= {"settings": name, "citation": entry.citation()}
+        atoms.info |= {"reference": name, "settings": name, "citation": entry.citation()}
     return frames

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -26,7 +28,7 @@ def paired(ab_initio: list[Atoms], teacher: list[Atoms]) -> list[tuple[Atoms, At
     return pairs
 
 
-def element_offsets_eV(pairs: list[tuple[Atoms, Atoms]]) -> dict[str, float]:
+def element_offsets_eV(pairs: list[tuple[Atoms, Atoms]], elements: Sequence[str] = ELEMENTS) -> dict[str, float]:
     """Energy per atom of each element by which the two engines' zeros differ: least squares over the pairs, per atom.
 
     Raises
@@ -34,13 +36,13 @@ def element_offsets_eV(pairs: list[tuple[Atoms, Atoms]]) -> dict[str, float]:
     ValueError
         The frames do not tell the elements' shares apart (all of one composition).
     """
-    counts = np.array([[a.get_chemical_symbols().count(e) for e in ELEMENTS] for a, _ in pairs], dtype=float)
+    counts = np.array([[a.get_chemical_symbols().count(e) for e in elements] for a, _ in pairs], dtype=float)
     shares = counts / counts.sum(axis=1, keepdims=True)
     shift = [(a.get_potential_energy() - t.get_potential_energy()) / len(a) for a, t in pairs]
-    if np.linalg.matrix_rank(shares, tol=1e-3) < len(ELEMENTS):
+    if np.linalg.matrix_rank(shares, tol=1e-3) < len(elements):
         raise ValueError("All frames have one composition. Add frames of another, to tell the elements' zeros apart.")
     found, *_ = np.linalg.lstsq(shares, np.array(shift), rcond=None)
-    return dict(zip(ELEMENTS, (float(x) for x in found), strict=True))
+    return dict(zip(elements, (float(x) for x in found), strict=True))
 
 
 def on_teachers_scale(ab_initio: list[Atoms], offsets_eV: dict[str, float]) -> list[Atoms]:
@@ -50,11 +52,9 @@ def on_teachers_scale(ab_initio: list[Atoms], offsets_eV: dict[str, float]) -> l
         atoms = labelled.copy()
         atoms.calc = None
         zero = sum(offsets_eV[symbol] for symbol in labelled.get_chemical_symbols())
-        atoms.calc = SinglePointCalculator(
-            atoms,
-            energy=labelled.get_potential_energy() - zero,
-            forces=labelled.get_forces(),
-            stress=labelled.get_stress(),
-        )
+        label = {"energy": labelled.get_potential_energy() - zero, "forces": labelled.get_forces()}
+        if "stress" in labelled.calc.results:
+            label["stress"] = labelled.get_stress()
+        atoms.calc = SinglePointCalculator(atoms, **label)
         out.append(atoms)
     return out

@@ -34,6 +34,8 @@ def test_labels_become_a_potential_with_a_card(labelled, monkeypatch):
     assert said[0] == "training 2 members on 12 frames, 2 held out"
     assert potentials.names() == ["lisi", "mine"]
     card = mine.card
+    assert card["training"]["references"] == ["vasp"]
+    assert "zeros" not in card, "the labels are its own"
     assert card["training_set"] == {"n_train": 12, "n_test": 2, "n_atoms": sum(map(len, labelled))}
     assert card["test_errors"]["all"]["n_frames"] == 2
     assert "2 frames (vasp labels)" in card["validity"]["trust_how"]
