@@ -11,9 +11,9 @@ import json
 import sys
 from collections.abc import Callable
 
+from lisi_nb.commands import labelling, potentials
 from lisi_nb.commands.common import Answer, say, study_names
 from lisi_nb.commands.other import command_doctor, command_references, command_reproduce
-from lisi_nb.commands.potentials import add_arguments, command_potentials
 from lisi_nb.commands.records import command_clean, command_export, command_rerun, command_runs, command_show
 from lisi_nb.commands.running import command_estimate, command_resume, command_run, command_stop
 from lisi_nb.commands.sweeping import command_sweep
@@ -91,7 +91,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--yes", action="store_true", help="do not ask")
     add("doctor", command_doctor)
     add("references", command_references)
-    add_arguments(add("potentials", command_potentials))
+    labelling.add_arguments(add("label", labelling.command_label))
+    potentials.add_arguments(add("potentials", potentials.command_potentials))
     return top
 
 

@@ -233,6 +233,69 @@ def test_runs_show_and_card(call, smoke_run):
     assert "trust_eV_A" in err
 
 
+CHEAP_ENGINE = """
+from dataclasses import replace
+from ase.calculators.emt import EMT
+from lisi_nb import references
+from lisi_nb.training import label
+
+def make():
+    if {broken!r}:
+        raise ModuleNotFoundError("It lacks a package. Get it.")
+    print("words of the engine")
+    return EMT()
+
+references._REFERENCES["7net-0"] = replace(references.get("7net-0"), make=make, packages=())
+label.main()
+"""
+
+
+def test_frames_are_labelled_in_shards_and_joined(call, tmp_path, monkeypatch):
+    """The real queue in a process of its own; in place of the reference environment, one whose engine is cheap."""
+    from ase.build import bulk
+    from ase.io import read, write
+
+    from lisi_nb.training import label
+
+    python, script = tmp_path / "python", tmp_path / "engine.py"
+    python.write_text(f'#!/bin/sh\nshift 2  # -m lisi_nb.training.label\nexec {sys.executable} {script} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(label, "reference_python", lambda: python)
+    monkeypatch.chdir(tmp_path)
+    edges_A = [3.9, 4.0, 4.1, 4.2]
+    write("f.extxyz", [*(bulk("Cu", a=a) for a in edges_A), bulk("Li")], format="extxyz")  # EMT knows no lithium
+    script.write_text(CHEAP_ENGINE.format(broken=True))
+    shards = [("label", "f.extxyz", f"l.{k}.extxyz", "--reference=7net-0", f"--shard={k}", "--shards=2") for k in "01"]
+    code, out, err = call(*shards[0], "--json")
+    assert code == 1
+    assert json.loads(out)["error"].endswith("cut short (code 1); run again to go on. It lacks a package. Get it.")
+    assert "Traceback" not in err
+    script.write_text(CHEAP_ENGINE.format(broken=False))
+    answer = {"labels": str(tmp_path / "l.0.extxyz"), "labelled": 2, "set_apart": 1}
+    for again in (False, True):
+        code, out, err = call(*shards[0], "--json")
+        assert (code, json.loads(out)) == (0, answer)
+        assert "1 set apart, why is in" in err
+        assert ("labelled 3/3 frames, time left 0 s" in err) != again
+    assert call(*shards[1])[:2] == (0, "")
+    code, out, err = call("label", "f.extxyz", "l.extxyz", "--json", "--join", "l.1.extxyz", "l.0.extxyz")
+    assert (code, json.loads(out)) == (0, {"labels": str(tmp_path / "l.extxyz"), "labelled": 4, "missing": 1})
+    assert "4 of 5 frames are labelled" in err
+    assert [2 * a.cell[0, 1] for a in read("l.extxyz", index=":")] == pytest.approx(edges_A)
+    for arguments, message in (
+        (("f.extxyz", "l.extxyz", "--join", "l.0.extxyz"), "l.extxyz exists. Give another file, or delete it"),
+        (("f.extxyz", "m.extxyz", "--join", "l.0.extxyz", "l.7.extxyz"), "There is no l.7.extxyz. Give the label"),
+        (("g.extxyz", "m.extxyz", "--reference", "7net-0"), "g.extxyz does not exist"),
+        (("f.extxyz", "m.extxyz", "--reference", "7net"), "reference='7net' is not known. Allowed: gpaw"),
+        (("f.extxyz", "l.0.extxyz", "--reference", "gpaw"), "holds labels of 7net-0; those of gpaw xc=PBE"),
+        (("f.extxyz", "m.extxyz", "--reference", "7net-0", "--shard=2", "--shards=2"), "shard=2 is outside 0 to 1"),
+    ):
+        code, out, err = call("label", *arguments, "--json")
+        assert (code, message in json.loads(out)["error"], message in err) == (2, True, True), err
+    assert not Path("m.extxyz").exists()
+    assert call("label", "f.extxyz", "m.extxyz")[0] == 2, "neither a reference nor shards to join"
+
+
 def test_labels_that_number_their_elements_need_them_in_order(call, tmp_path, monkeypatch):
     """A DeePMD set without ``type_map.raw``: nobody can know which element type 0 is."""
     from lisi_nb.training import recipe, validation
@@ -243,6 +306,8 @@ def test_labels_that_number_their_elements_need_them_in_order(call, tmp_path, mo
     (Path(system) / "type_map.raw").unlink()
     given = []
     monkeypatch.setattr(validation, "validate", lambda potential, labels, *_: given.extend(labels) or {})
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "validation.md").write_text("")
     asked = ("potentials", "validate", "lisi", "--labels", system, "--to", str(tmp_path / "report"))
     code, _, err = call(*asked)
     assert code == 2
