@@ -6,7 +6,9 @@ measurement that was stopped goes on; ``pareto.json`` beside the labels is what 
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,18 @@ from lisi_nb.training.corrected import Sets
 from lisi_nb.training.dataset import ELEMENTS, write_deepmd
 from lisi_nb.training.members import Say, side_by_side
 from lisi_nb.training.publish import speed, test_errors
-from lisi_nb.training.train import DESCRIPTOR, FITTING, SMALL, Data, Network, train_member
+from lisi_nb.training.train import (
+    BATCH,
+    DECAY,
+    DESCRIPTOR,
+    FITTING,
+    FROM_SCRATCH,
+    OPTIMIZER,
+    SMALL,
+    Data,
+    Network,
+    train_member,
+)
 from lisi_nb.training.validation.ab_initio import ALL, of_calculator
 
 SEED = 11
@@ -87,22 +100,25 @@ def measure(
         rows = {row["network"]: row for row in saved(target)}
         known = rows.get(name, {})
         if (known.get("sha256"), known.get("n_dft")) != (sha256(member), len(dft.held_out)):
-            rows[name] = point(name, member, given, dft, probe, n_steps) | {"labels": _labels(target)}
+            rows[name] = point(name, member, given, dft, probe, n_steps) | {"given": _given(target)}
             write_json(target / FILE, {"networks": [rows[key] for key in NETWORKS if key in rows]})
             say(f"{name}: {rows[name]['us_per_atom_step']} us per atom and step")
     return table(saved(target))
 
 
 def saved(folder: Path) -> list[dict[str, Any]]:
-    """The rows measured so far with the labels that lie beside them; others cannot be compared with these."""
+    """The rows measured so far with today's labels, networks and schedule; others cannot be compared with these."""
     file = folder / FILE
     rows = json.loads(file.read_text())["networks"] if file.exists() else []
-    return [row for row in rows if row.get("labels", "") == _labels(folder)]
+    return [row for row in rows if row.get("given", "") == _given(folder)]
 
 
-def _labels(folder: Path) -> str:
-    """Which labels were trained on: the hash of their file."""
-    return sha256(folder / TUNED)[:12] if (folder / TUNED).exists() else ""
+def _given(folder: Path) -> str:
+    """What all rows have in common: hash of the labels, the networks and how they are trained."""
+    labels = sha256(folder / TUNED) if (folder / TUNED).exists() else ""
+    networks = {name: asdict(network) for name, network in NETWORKS.items()}
+    how = json.dumps([labels, networks, asdict(FROM_SCRATCH), OPTIMIZER, DECAY, BATCH])
+    return hashlib.sha256(how.encode()).hexdigest()[:12]
 
 
 def frontier(rows: list[dict[str, Any]]) -> list[bool]:

@@ -51,7 +51,7 @@ class Held:
         self.held_out = [None] * n
 
 
-def test_only_what_is_missing_or_changed_is_measured(tmp_path, cheap):
+def test_only_what_is_missing_or_changed_is_measured(tmp_path, cheap, monkeypatch):
     def measure(names, n_dft=3, n_steps=10):
         return pareto.measure(tmp_path / "w", tmp_path, None, Held(n_dft), None, lambda _: None, names, n_steps)
 
@@ -67,6 +67,8 @@ def test_only_what_is_missing_or_changed_is_measured(tmp_path, cheap):
     (tmp_path / pareto.TUNED).write_text("new labels")
     assert pareto.saved(tmp_path) == [], "what was trained on other labels cannot be compared"
     assert len(measure(["smaller"]).rows) == 1
+    monkeypatch.setattr(pareto, "FROM_SCRATCH", train.CORRECTION)
+    assert pareto.saved(tmp_path) == [], "nor what was trained in another way"
 
 
 def test_every_network_is_one_deepmd_accepts():
