@@ -24,7 +24,7 @@ SETS = [["Li", "Si", "Si", "Li"], ["Li", "Li", "Li", "Si"], ["Si", "Li", "Li", "
 FRAMES = [frame(symbols, k) for k, symbols in enumerate(SETS)]
 
 
-def check(back, frames):
+def assert_same_frames(back, frames):
     """Every frame is there once, with the right element at each position and its own labels."""
     assert len(back) == len(frames)
     by_energy = {round(a.get_potential_energy(), 6): a for a in back}
@@ -44,7 +44,7 @@ def multi(frames):
 def test_mixed_deepmd_keeps_the_elements_of_each_frame(tmp_path, pad):
     multi(FRAMES).to("deepmd/npy/mixed", str(tmp_path / "mixed"), atom_numb_pad=pad)
     write_deepmd(FRAMES[:1], tmp_path / "plain")
-    check(read_labelled(tmp_path / "mixed"), FRAMES)
+    assert_same_frames(read_labelled(tmp_path / "mixed"), FRAMES)
     (tmp_path / "plain").rename(tmp_path / "mixed" / "plain")  # both kinds in one folder
     assert len(read_labelled(tmp_path / "mixed")) == 5
     for file in (tmp_path / "mixed").rglob("type_map.raw"):
@@ -58,12 +58,12 @@ def test_mixed_deepmd_keeps_the_elements_of_each_frame(tmp_path, pad):
 @pytest.mark.parametrize("form", ["deepmd/hdf5", "deepmd/hdf5/mixed"])
 def test_hdf5_of_several_systems_gives_all(tmp_path, form):
     multi(FRAMES).to(form, str(tmp_path / "set.hdf5"))
-    check(read_labelled(tmp_path / "set.hdf5"), FRAMES)
+    assert_same_frames(read_labelled(tmp_path / "set.hdf5"), FRAMES)
 
 
 def test_hdf5_of_one_system(tmp_path):
     dpdata.LabeledSystem(FRAMES[0], fmt="ase/structure").to("deepmd/hdf5", str(tmp_path / "set.h5"))
-    check(read_labelled(tmp_path / "set.h5"), FRAMES[:1])
+    assert_same_frames(read_labelled(tmp_path / "set.h5"), FRAMES[:1])
     (tmp_path / "no.h5").write_text("text")
     with pytest.raises(ValueError, match=r"no\.h5 cannot be read in format deepmd/hdf5: .*signature"):
         read_labelled(tmp_path / "no.h5")
