@@ -41,7 +41,7 @@ from lisi_nb.training.validation.ab_initio import ALL, of_calculator
 SEED = 11
 GOAL_US = 25.0
 FILE = "pareto.json"
-TUNED = "tuned.extxyz"  # the labels, in the same folder
+TUNED = "tuned.npz"  # the labels, in the same folder
 
 NETWORKS = {
     "shipped size": SMALL,

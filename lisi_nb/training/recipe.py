@@ -10,7 +10,6 @@ and tells the card, ``make`` trains and publishes. Everything is resumable.
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
 import sys
 from functools import partial
@@ -27,8 +26,8 @@ from lisi_nb.potentials.compressed import compressed
 from lisi_nb.references import tuned
 from lisi_nb.structures.interfaces import interface, silicon_slab
 from lisi_nb.structures.packing import random_packing
-from lisi_nb.training import ab_initio_frames, pareto
-from lisi_nb.training.ab_initio import Labels, gather, one_setting
+from lisi_nb.training import ab_initio_frames, pareto, tuned_labels
+from lisi_nb.training.ab_initio import Labels, gather
 from lisi_nb.training.amorphous_frames import amorphous_silicon
 from lisi_nb.training.corrected import Plan, sets, train
 from lisi_nb.training.dataset import split, usable, write_deepmd
@@ -96,11 +95,9 @@ def labelled() -> list[Atoms]:
 
 def lifted() -> list[Atoms]:
     """The same frames with the labels of the fine-tuned teacher."""
-    frames = read_frames(LABELS / pareto.TUNED, mend=False)
-    if not frames:
+    if not (LABELS / pareto.TUNED).exists():
         raise FileNotFoundError(f"No {pareto.TUNED} in {LABELS}. Make it: python -m lisi_nb.training.recipe tune")
-    one_setting(frames, "tuned teacher's")
-    return [atoms for atoms in frames if usable(atoms)]
+    return [atoms for atoms in tuned_labels.load(LABELS / pareto.TUNED, labelled()) if usable(atoms)]
 
 
 def draft(folder: Path, n_steps: int, say: Say | None = None) -> list[Path]:
@@ -160,7 +157,7 @@ def tune_teacher(work: Path, n_epochs: int, say: Say) -> None:
     frames = on_teachers_scale([a for a, _ in dft.trained], element_offsets_eV(dft.trained))
     weights = tune(work / "tuned", frames, n_epochs, say)
     signature = tuned(TEACHER, weights).signature()
-    asked, drafts = [a for a, _ in (*dft.trained, *dft.held_out)], []
+    asked, made = [a for a, _ in (*dft.trained, *dft.held_out)], []
     for target, frames in ((LABELS / pareto.TUNED, labelled()), (LABELS / f"{AB_INITIO}.tuned.extxyz", asked)):
         queue = work / "tuned" / f"{target.stem}-{signature[-12:]}.extxyz"
         write(queue, [a.copy() for a in frames], format="extxyz")
@@ -168,8 +165,13 @@ def tune_teacher(work: Path, n_epochs: int, say: Say) -> None:
         say(f"{target.name}: {len(found)} of {len(frames)} frames labelled")
         if len(found) < 0.95 * len(frames):
             raise RunFailed(f"The tuned teacher cannot label the others; why is in {queue.parent}/*.failed.extxyz.")
-        drafts.append((Path(shutil.copyfile(queue.with_suffix(".labels.extxyz"), target.with_suffix(".part"))), target))
-    for draft_file, target in drafts:  # both at once: labels of two teachers do not go together
+        made.append((target, found))
+    for target, found in made:  # both or none: labels of two teachers do not go together
+        draft_file = target.with_suffix(".part")
+        if target.name == pareto.TUNED:
+            tuned_labels.save(draft_file, found)
+        else:
+            write(draft_file, found, format="extxyz")
         draft_file.rename(target)
 
 
