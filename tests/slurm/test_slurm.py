@@ -96,7 +96,7 @@ def test_a_run_is_followed_from_the_queue_to_its_results(slurm):
     assert json.loads((run.folder / "status.json").read_text())["scheduler"]["job_id"] == job_id
     slurm.set_node("RESUME")
     seen = []
-    launch.wait(run, lambda status: seen.append((status["state"], status["step"])))
+    launch.wait(run, lambda status: seen.append((status["state"], status["step"])), every_s=0.05)
     states = list(dict.fromkeys(state for state, _ in seen))
     assert states == ["queued", "running", "finished"]
     assert len({step for state, step in seen if state == "running"}) > 3
