@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lisi_nb.training.angles import unmute
 from lisi_nb.training.dp import dp, reference_python
 
 
@@ -21,16 +22,17 @@ def to_tensorflow(model: Path, target: Path, threads: int = 2) -> Path:
     folder, portable = model.parent, model.with_suffix(".dp")
     if model != portable:
         dp(reference_python(), "convert-backend", model.name, portable.name, folder=folder, threads=threads)
-    _bias_into_fitting(portable)
+    _as_tensorflow_expects(portable)
     dp(Path(sys.executable), "convert-backend", portable.name, target.name, folder=folder, threads=threads)
     return target
 
 
-def _bias_into_fitting(model: Path) -> None:
+def _as_tensorflow_expects(model: Path) -> None:
     """Move the atomic energies of a portable model where the TensorFlow backend of DeePMD-kit 3.2 expects them.
 
     PyTorch keeps them outside the network together with a scale it ignores for energies; TensorFlow applies the scale,
-    but writes a scale of one and no energies outside, so that its own models stay as they are.
+    but writes a scale of one and no energies outside, so that its own models stay as they are. Neighbours that are
+    muted in angles (`lisi_nb.training.angles`) become zeros.
     """
     from deepmd.dpmodel.utils.serialization import load_dp_model, save_dp_model
 
@@ -44,6 +46,7 @@ def _bias_into_fitting(model: Path) -> None:
     outside = data["model"]["@variables"]
     data["model"]["fitting"]["@variables"]["bias_atom_e"] += outside["out_bias"][0]
     outside["out_bias"][:], outside["out_std"][:] = 0.0, 1.0
+    unmute(data["model"])
     save_dp_model(str(model), data)
 
 

@@ -25,6 +25,7 @@ from lisi_nb.training.dataset import ELEMENTS, write_deepmd
 from lisi_nb.training.members import Say, side_by_side
 from lisi_nb.training.publish import speed, test_errors
 from lisi_nb.training.train import (
+    ANGLES,
     BATCH,
     DECAY,
     DESCRIPTOR,
@@ -32,6 +33,7 @@ from lisi_nb.training.train import (
     FROM_SCRATCH,
     OPTIMIZER,
     SMALL,
+    WITH_ANGLES,
     Data,
     Network,
     train_member,
@@ -43,12 +45,13 @@ GOAL_US = 25.0
 FILE = "pareto.json"
 TUNED = "tuned.npz"  # the labels, in the same folder
 
+_WIDER = ANGLES | {"rcut": 3.8, "sel": [*ANGLES["sel"][:1], 16], "neuron": [16, 16, 16]}
 NETWORKS = {
-    "shipped size": SMALL,
-    "nearer": Network(DESCRIPTOR | {"rcut": 4.5, "sel": [34, 28]}, FITTING),
-    "farther": Network(DESCRIPTOR | {"rcut": 5.8, "sel": [64, 52]}, FITTING),
-    "smaller": Network(DESCRIPTOR | {"neuron": [6, 12, 24], "axis_neuron": 6}, FITTING | {"neuron": [32, 32, 32]}),
-    "larger": Network(DESCRIPTOR | {"neuron": [16, 32, 64], "axis_neuron": 12}, FITTING | {"neuron": [96, 96, 96]}),
+    "shipped size": WITH_ANGLES,
+    "without angles": SMALL,
+    "nearer": Network(DESCRIPTOR | {"rcut": 4.5, "sel": [34, 28]}, FITTING, ANGLES),
+    "smaller": Network(DESCRIPTOR | {"neuron": [16, 16], "axis_neuron": 6}, FITTING | {"neuron": [48, 48, 48]}, ANGLES),
+    "larger": Network(DESCRIPTOR | {"neuron": [16, 32, 64]}, FITTING | {"neuron": [96, 96, 96]}, _WIDER),
 }
 
 

@@ -49,7 +49,7 @@ N_MEMBERS, N_DRAFTS = 4, 3
 EXPLORED, AMORPHOUS = (1, 2, 3), 4  # rounds: active learning by MD, then amorphous silicon
 STRAINED, BIASED = 7, 8  # rounds of strained crystals, and of what earlier members were biased on
 SEEDS = (11, 22, 33, 44)
-DRAFT_STEPS, FINAL_STEPS, CORRECTION_STEPS = 3000, 16000, 5000
+DRAFT_STEPS, FINAL_STEPS, CORRECTION_STEPS = 3000, 12000, 4000
 EXPLORE_STEPS, PER_RUN = 2500, 8
 NETWORK = "shipped size"
 LABELS = paths.DATA / "training" / NAME
@@ -57,7 +57,8 @@ LABELS = paths.DATA / "training" / NAME
 AB_INITIO = "gpaw"
 
 DESCRIPTION = {
-    "kind": "DeePMD se_e2_a ensemble, float32, distilled from a universal potential and corrected with DFT",
+    "kind": "DeePMD ensemble (se_e2_a, and se_e3 of Si neighbours), float32, distilled from a universal potential and "
+    "corrected with DFT",
     "level_of_theory": f"PBE: labels of {TEACHER} (SevenNet-l3i5, Materials Project) fine-tuned on {AB_INITIO}, and of "
     f"{AB_INITIO} itself",
     "method": "round 0 built; rounds 1 to 3 chosen by model deviation in MD at Si | Li interfaces, LixSi melts, "
