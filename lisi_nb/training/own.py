@@ -12,7 +12,7 @@ from lisi_nb.training.adopt import adopt, check_name, references
 from lisi_nb.training.dataset import ELEMENTS, split, write_deepmd
 from lisi_nb.training.members import Say, side_by_side
 from lisi_nb.training.published_sets import PublishedSet
-from lisi_nb.training.train import Data, train_member
+from lisi_nb.training.train import SMALL, WITH_ANGLES, Data, train_member
 
 N_STEPS, N_MEMBERS = 6000, 4
 
@@ -32,7 +32,7 @@ def train_own(
     """Train an ensemble on labelled frames of Li and Si, and register it under `name`.
 
     Every tenth frame of each ``info["system"]`` is not trained on: errors and trust limits come from these. Called
-    again after it was cut short, it goes on.
+    again after it was cut short, it goes on. With silicon, the network is the one of ``lisi``, which sees angles.
 
     Parameters
     ----------
@@ -62,9 +62,11 @@ def train_own(
     data = Data(write_deepmd(training, folder / "train"), write_deepmd(test, folder / "test"))
     say(f"training {n_members} members on {len(training)} frames, {len(test)} held out")
     members = {folder / f"member{k}": 11 * (k + 1) for k in range(n_members)}
-    models = side_by_side({at: partial(train_member, at, data, n_steps, seed, 1) for at, seed in members.items()}, say)
+    network = WITH_ANGLES if any("Si" in atoms.symbols for atoms in training) else SMALL
+    jobs = {at: partial(train_member, at, data, n_steps, seed, 1, network) for at, seed in members.items()}
+    models = side_by_side(jobs, say)
     facts = {
-        "kind": f"DeePMD se_e2_a, {n_members} members, trained here on labels of the user",
+        "kind": f"DeePMD {network.kind}, {n_members} members, trained here on labels of the user",
         "training_set": {"n_train": len(training), "n_test": len(test), "n_atoms": sum(map(len, labelled))},
         "training": {
             "elements": list(ELEMENTS),
