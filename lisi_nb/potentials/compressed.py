@@ -26,7 +26,7 @@ def compressed(frozen: Path) -> Path:
     """Path of the compressed copy of a frozen TensorFlow model (``.pb``), made on first use.
 
     Compression tabulates the embedding network (DeePMD-kit, ``dp compress``): same forces within about
-    1e-4 eV/A, two to four times faster. Its hash is kept beside it (``.sha256``); a copy that no longer has it is made
+    1e-3 eV/A, two to four times faster. Its hash is kept beside it (``.sha256``); a copy that no longer has it is made
     again. Raises `RunFailed` with DeePMD's words when it cannot be made.
     """
     made_of = sha256(frozen)
