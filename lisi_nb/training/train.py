@@ -50,7 +50,7 @@ ANGLES: dict[str, Any] = {
     "type": "se_e3",
     "rcut": 3.4,
     "rcut_smth": 2.0,
-    "sel": [angles.SLOTS, 12],
+    "sel": [angles.SLOTS, 12],  # 99.9 % of the labels' atoms have at most 11 silicon neighbours; of more, the nearest
     "neuron": [16, 16, 8],
     "resnet_dt": False,
     "set_davg_zero": True,
