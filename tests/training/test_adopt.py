@@ -63,7 +63,9 @@ def test_a_portable_model_is_converted_and_predicts_the_same(own, tmp_path, monk
     monkeypatch.setattr(adopting, "_measure", lambda *_: None)
     shutil.copyfile(SHIPPED / "member0.pb", tmp_path / "model.pb")
     # The shipped members carry their training input without defaults, which only newer ones have.
-    convert.carry_training_input(tmp_path / "model.pb", train.training_input(train.Data(["."], ["."]), 10, 1))
+    convert.carry_training_input(
+        tmp_path / "model.pb", train.training_input(train.Data(["."], ["."]), 10, 1, train.WITH_ANGLES)
+    )
     dp.dp(Path(sys.executable), "convert-backend", "model.pb", "model.dp", folder=tmp_path)
     mine = adopt("portable", [tmp_path / "model.dp"])
     frame = crystal("Li15Si4")
