@@ -28,8 +28,10 @@ def test_nothing_unpickles_evaluates_or_asks_a_shell(file):
         if isinstance(node, ast.ImportFrom):
             assert (node.module or "").split(".")[0] not in FORBIDDEN_MODULES
         if isinstance(node, ast.Call):
-            assert ast.unparse(node.func) not in FORBIDDEN_CALLS, f"line {node.lineno}"
             given = {each.arg: ast.unparse(each.value) for each in node.keywords}
+            name = ast.unparse(node.func)
+            numbers_only = name == "torch.load" and given.get("weights_only") == "True"  # then nothing runs
+            assert name not in FORBIDDEN_CALLS or numbers_only, f"line {node.lineno}"
             assert given.get("shell") != "True", f"line {node.lineno}"
             assert given.get("allow_pickle", "False") == "False", f"line {node.lineno}"
 

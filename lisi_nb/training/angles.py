@@ -65,7 +65,7 @@ def main(checkpoint: Path) -> None:
     """Command line, in the environment that trains: mute a checkpoint in place."""
     import torch
 
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     (name,) = (key for key in saved["model"] if key.endswith(_SCALE))
     saved["model"][name][:, :SLOTS] = MUTED
     torch.save(saved, checkpoint)
