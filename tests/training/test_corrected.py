@@ -131,7 +131,9 @@ def test_a_killed_training_ends_at_its_last_step_with_one_learning_curve(tmp_pat
 
 
 @pytest.mark.slow
-def test_the_second_stage_begins_as_the_first_ended_and_is_done_again_only_for_other_frames(tmp_path, data):
+def test_the_second_stage_begins_as_the_first_ended_and_is_done_again_only_for_other_frames(
+    tmp_path, data, monkeypatch
+):
     first = train.train_member(tmp_path / "one", data, 150, 1, 1)
     gentle = replace(train.CORRECTION, start_lr=1e-6, stop_lr=1e-7)  # the curve's first point lies behind one step
     arguments = (tmp_path / "two", data, 20, 1, 1, train.SMALL, gentle, tmp_path / "one")
@@ -144,4 +146,11 @@ def test_the_second_stage_begins_as_the_first_ended_and_is_done_again_only_for_o
     assert train.train_member(tmp_path / "one", data, 150, 1, 1) == first
     more = [teachers(1.0, s, "melt/x=1") for s in range(20, 23)]
     dataset.write_deepmd(more, tmp_path / "a")
-    assert train.train_member(*arguments).stat().st_mtime_ns != stamp
+
+    def called(*_, **__):
+        raise InterruptedError("dp is called again")
+
+    monkeypatch.setattr(train, "dp", called)
+    with pytest.raises(InterruptedError, match="again"):
+        train.train_member(*arguments)
+    assert not second.exists(), "what was trained on other frames is not kept"
