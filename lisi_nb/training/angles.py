@@ -46,9 +46,10 @@ def unmute(model: dict[str, Any]) -> None:
         The first layer of such a network adds its input, so that zero weights do not make it zero.
     """
     for descriptor in model["descriptor"].get("list", []):
-        scale = descriptor["@variables"]["dstd"]
-        muted = scale[:, 0, 0] == MUTED if scale.ndim == 3 else np.array([False])
-        if not muted.all():
+        if descriptor["type"] != "se_e3":
+            continue
+        scale = np.asarray(descriptor["@variables"]["dstd"])
+        if not np.all(scale[:, :SLOTS] == MUTED):
             continue
         if descriptor["neuron"][0] <= 2:
             raise ValueError(f"se_e3 with neurons {descriptor['neuron']}: the first layer needs 3 or more.")

@@ -39,7 +39,12 @@ def model(neurons: list[int], muted: bool) -> dict:
     scale = np.arange(2 * 3 * 4, dtype=float).reshape(2, 3, 4) + 1
     if muted:
         scale[:, : angles.SLOTS] = angles.MUTED
-    second = {"neuron": neurons, "@variables": {"dstd": scale}, "embeddings": {"networks": copies, "ntypes": 2}}
+    second = {
+        "type": "se_e3",
+        "neuron": neurons,
+        "@variables": {"dstd": scale},
+        "embeddings": {"networks": copies, "ntypes": 2},
+    }
     return {"descriptor": {"list": [second]}}
 
 
@@ -56,6 +61,8 @@ def test_what_is_not_muted_stays():
     given, same = model([8, 8], False), model([8, 8], False)
     angles.unmute(given)
     np.testing.assert_equal(given, same)
+    others = {"descriptor": {"type": "hybrid", "list": [{"type": "dpa1"}]}}
+    angles.unmute(others)  # a user's model need not have scales of its own at this place
     plain = {"descriptor": {"type": "se_e2_a"}}
     angles.unmute(plain)
     assert plain == {"descriptor": {"type": "se_e2_a"}}
